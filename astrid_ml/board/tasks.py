@@ -73,9 +73,12 @@ def measured(metrics: Mapping[str, Any], name: str) -> list[float | None]:
 
 def number(value: Any) -> float | None:
     """Five digits of a finite number; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(f"{value:.5g}")
+    try:
+        return float(f"{value:.5g}") if math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def columns(runs: list[Run], task: JudgedTask) -> list[str]:

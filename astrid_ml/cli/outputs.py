@@ -165,13 +165,15 @@ def _chooses_a_part(name: str, value: Any) -> bool:
 def _recorded(folder: Path, record: dict[str, Any], shared: bool) -> Iterator[None]:
     from astrid_ml.files import write_json
 
-    before = {path.name for path in folder.iterdir()}
+    before, former = {path.name for path in folder.iterdir()}, _read(folder / RECORD)
     write_json(folder / RECORD, {**record, "status": "running"})
     try:
         yield
     except BaseException as error:
         if not shared and not of_others(folder, before - {RECORD}) and _refused(error) and not _pieces(folder):
             _clear(folder, {*before, LOCK})
+        elif former is not None and _refused(error):
+            write_json(folder / RECORD, former)  # what lies there is still that command's
         elif _results(folder):
             status = "failed" if isinstance(error, Exception) else "stopped"
             write_json(folder / RECORD, {**record, "status": status})

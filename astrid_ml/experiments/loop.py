@@ -19,6 +19,7 @@ from astrid_ml.progress import Progress
 TRIALS = "trials"
 LOOK = 1.0  # seconds between two looks at the epochs of a trial
 MISTAKE = 2
+DIVERGED = "a loss that is a finite number"  # what a training says whose values lead nowhere
 
 
 @dataclass
@@ -111,7 +112,7 @@ class Trials:
             return  # the next call carries it on
         else:
             said = last_words(folder)
-            if code == MISTAKE and not self.study.any_complete():
+            if code == MISTAKE and DIVERGED not in said and not self.study.any_complete():
                 raise UserError(
                     f"a training that can begin (trial {trial.number})", said, f"see {folder / 'trial.log'}"
                 )

@@ -207,3 +207,11 @@ def sources_digest() -> str:
     for path in sorted(root.rglob("*.py")):
         found.update(f"{path.relative_to(root).as_posix()} {file_hash(path)}\n".encode())
     return found.hexdigest()
+
+
+def constraints(record: dict[str, Any]) -> str:
+    """Versions as ``pip install -c`` reads them; local parts (``+cpu``) are left out, since no index has them."""
+    found = dict(record.get("versions") or {})
+    python = found.pop("python", "unknown")
+    lines = [f"{name}=={str(version).partition('+')[0]}" for name, version in sorted(found.items())]
+    return "\n".join([f"# Python {python}", *lines]) + "\n"

@@ -14,7 +14,7 @@ from astrid_ml.dataset.digests import FILE, read_digests
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.identity import lasting
-from astrid_ml.referee.crate import METADATA, sized, sources_digest
+from astrid_ml.referee.crate import METADATA, constraints, sized, sources_digest
 from astrid_ml.referee.opened import Bundle, plainly
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
 from astrid_ml.run.environment import run_identity
@@ -77,11 +77,11 @@ def published(bundle: Bundle, digest: str | None) -> Compared:
 def code(bundle: Bundle) -> Compared:
     """Other versions prove nothing, but they are why numbers may differ."""
     said, own = dict(bundle.record["versions"]), versions()
-    listed = bundle.file("constraints.txt").read_text(encoding="utf-8").splitlines()[1:]
-    for line in listed:
-        name, _, version = line.partition("==")
-        if str(said.get(name, "")).partition("+")[0] != version:
-            return Compared(DIFFERENT, f"constraints.txt has {line}, the record {said.get(name)}")
+    listed = bundle.file("constraints.txt").read_text(encoding="utf-8").splitlines()
+    wanted = constraints(bundle.record).splitlines()
+    strange = sorted({*listed}.symmetric_difference(wanted))
+    if strange or listed != wanted:
+        return Compared(DIFFERENT, f"constraints.txt is not what the record gives: {(strange or listed)[0][:100]}")
     other = [f"{name} {said.get(name)}, here {own.get(name)}" for name in said if said.get(name) != own.get(name)]
     if other:
         return Compared(UNKNOWN, f"judged by other versions: {'; '.join(other)}")

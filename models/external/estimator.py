@@ -42,8 +42,23 @@ class Estimator:
         self.estimator.fit(rows(images, features), labels)
 
     def scores(self, images: Floats32, features: Floats32 | None) -> Any:
-        """The probability of class 1, (B,)."""
-        return np.asarray(self.estimator.predict_proba(rows(images, features)))[:, 1]
+        """The probability of class 1, (B,).
+
+        Raises:
+            UserError: another answer than a probability of either class for each sample.
+        """
+        answer = self.estimator.predict_proba(rows(images, features))
+        classes = list(getattr(self.estimator, "classes_", (0, 1)))
+        try:
+            out = np.asarray(answer, dtype=np.float64)
+            whole = out.shape == (len(images), 2) and bool(np.allclose(out.sum(1), 1.0, atol=1e-3))
+        except (TypeError, ValueError):
+            out, whole = np.empty(0), False
+        if not whole or sorted(map(str, classes)) != ["0", "1"]:
+            shown = f"of the classes {', '.join(map(str, classes))}" if whole else f"{np.shape(out)} for {len(images)}"
+            fix = "let predict_proba give one column for 0 and one for 1, which add up to 1; both must be in training"
+            raise UserError("two probabilities a sample of the estimator, of classes 0 and 1", shown, fix)
+        return out[:, [str(one) for one in classes].index("1")]
 
 
 def rows(images: Floats32, features: Floats32 | None) -> Floats32:

@@ -15,6 +15,8 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.types import Floats32
 
+# In a file whose weights lie in another: the first key of a tensor's external_data, as protobuf writes it.
+_ELSEWHERE = b"\n\x08location"
 EXTRA = "pip install 'astrid-ml[export]' -c constraints.txt"
 
 
@@ -51,8 +53,11 @@ class OnnxFile:
             import onnxruntime
         except ImportError as error:
             raise UserError("the extra export for a network in a file of ONNX", "no onnxruntime", EXTRA) from error
+        if _ELSEWHERE in self._content:
+            got = f"{self.file}, which names a file beside it for its weights"
+            raise UserError("a whole network in one file of ONNX", got, "save it with its weights inside")
         try:
-            # From its bytes: a file that names others beside it (external data) is refused, whatever it names.
+            # From its bytes: what it would name has no folder to lie in.
             return onnxruntime.InferenceSession(self._content, providers=["CPUExecutionProvider"])
         except Exception as error:  # a damaged file fails in whatever way its bytes lead to
             got = f"{self.file}, which onnxruntime refuses: {str(error).splitlines()[0][:160]}"

@@ -152,3 +152,7 @@ def test_a_run_says_of_which_sweep_it_is(tmp_path: Path) -> None:
     found = look([tmp_path])
     [row] = board_of(found, [read_run(path) for path in found.runs], None)["runs"]
     assert row["sweep"] == "sweep tuned"
+
+
+def test_numbers_that_are_none_are_none() -> None:
+    assert [number(value) for value in (10**400, -(10**400), float("inf"), True, "7", [1])] == [None] * 6

@@ -146,6 +146,17 @@ def test_parts_of_one_whole_share_a_folder(tmp_path: Path) -> None:
         block(tmp_path / "out", simulate={"start_index": 4, "end_index": 9, "seed": 2})
 
 
+def test_a_refused_command_leaves_the_folder_to_the_one_that_filled_it(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    block(out, command={"space": {"low": 1}})
+    before = (out / RECORD).read_bytes()
+    with pytest.raises(UserError):
+        block(out, UserError("values", "a mistake", "correct it"), command={"space": 7})  # no key in common
+    assert (out / RECORD).read_bytes() == before
+    block(out, command={"space": {"low": 1}})
+    assert made_by(out) == ("convert", "done")
+
+
 def test_who_works_and_where_it_lies_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()

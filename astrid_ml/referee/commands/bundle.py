@@ -14,7 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_note, whole_folder, write_text
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.places import check_place, distinct_names
-from astrid_ml.referee.crate import METADATA, CrateFacts, files_in, metadata_text, sized, sources_digest
+from astrid_ml.referee.crate import METADATA, CrateFacts, constraints, files_in, metadata_text, sized, sources_digest
 from astrid_ml.run.training.publish import repeat_command
 
 ALWAYS = ("config.yaml", "run.json", "metrics.json")
@@ -150,14 +150,6 @@ def _dataset(run: Path, record: dict[str, Any]) -> Path:
         return Path(read_note(run / "stages" / "prepare.json")["kept"]["path"])
     except (OSError, ValueError, TypeError, KeyError):
         return Path(str(record["dataset"]["path"]))
-
-
-def constraints(record: dict[str, Any]) -> str:
-    """Versions as ``pip install -c`` reads them; local parts (``+cpu``) are left out, since no index has them."""
-    found = dict(record.get("versions") or {})
-    python = found.pop("python", "unknown")
-    lines = [f"{name}=={str(version).partition('+')[0]}" for name, version in sorted(found.items())]
-    return "\n".join([f"# Python {python}", *lines]) + "\n"
 
 
 def _ended(record: dict[str, Any]) -> str:

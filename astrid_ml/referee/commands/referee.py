@@ -56,6 +56,11 @@ class RefereeCommand:
         Raises:
             UserError: there is no bundle.
         """
+        bundle, out = Path(self.input).resolve(), Path(self.output_dir).resolve()
+        if out == bundle or bundle in out.parents:
+            raise UserError(
+                "output_dir= outside the bundle", self.output_dir, "name a folder beside it: it is evidence"
+            )
         items = referee(Path(self.input), self.dataset, self.digest, self.device, self.trust)
         counts = Counter(item.verdict for item in items)
         folder = Path(self.output_dir)

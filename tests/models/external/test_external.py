@@ -130,7 +130,8 @@ def test_layouts_and_logits_are_asked_for(exported: tuple[Path, Path]) -> None:
         OnnxFile(str(files / "probability.onnx")).scores(images, np.zeros((4, 2), np.float32))
 
 
-def test_damaged_files_and_files_that_name_others_are_refused(tmp_path: Path) -> None:
+def test_damaged_files_and_files_that_name_others_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # where onnxruntime would look for them
     pytest.importorskip("onnxruntime")
     (tmp_path / "bad.onnx").write_bytes(b"no network")
     with pytest.raises(UserError, match="onnxruntime refuses"):
@@ -148,6 +149,41 @@ def test_damaged_files_and_files_that_name_others_are_refused(tmp_path: Path) ->
     (tmp_path / "leads_out.onnx").write_bytes(made.SerializeToString())
     with pytest.raises(UserError, match="one file of ONNX"):
         OnnxFile(str(tmp_path / "leads_out.onnx")).scores(np.zeros((1, 1, 2, 2), np.float32), None)
+
+
+class Answers:
+    """An estimator that gives what it is told to."""
+
+    def __init__(self, answer: Any, *classes: Any) -> None:
+        self.answer = answer
+        if classes:
+            self.classes_ = list(classes)
+
+    def fit(self, rows: Any, labels: Any) -> None:
+        """Nothing."""
+
+    def predict_proba(self, rows: Any) -> Any:
+        """As told."""
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        Answers([[1 / 3] * 3] * 2), Answers([[1.0], [1.0]]), Answers([0.1, 0.9]), Answers(None),
+        Answers([["a", "b"]] * 2), Answers([[0.5, 0.7]] * 2), Answers([[0.5, 0.5]]),
+        Answers([[0.1, 0.9]] * 2, 1, 2), Answers([[1.0], [1.0]], 1),
+    ],
+)  # fmt: skip
+def test_other_answers_than_two_probabilities_are_refused(estimator: Answers) -> None:
+    with pytest.raises(UserError, match="two probabilities a sample"):
+        Estimator(estimator).scores(np.zeros((2, 1, 2, 2), np.float32), None)
+
+
+def test_the_column_of_class_1_is_taken_wherever_it_stands() -> None:
+    images = np.zeros((2, 1, 2, 2), np.float32)
+    assert Estimator(Answers([[0.9, 0.1]] * 2, 1, 0)).scores(images, None).tolist() == [0.9, 0.9]
+    assert Estimator(Answers([[0.9, 0.1]] * 2, 0, 1)).scores(images, None).tolist() == [0.1, 0.1]
 
 
 @pytest.fixture(scope="module")
