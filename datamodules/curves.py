@@ -23,6 +23,8 @@ from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Count, Floats, Floats32, Ints, InUnits, Mask, Positive, Whole
 
+FARTHEST = 20.0  # no galaxy has been seen beyond: such a redshift is none
+
 
 class CurveDataModule(PreparedDataModule):
     """Batches of whole curves with the questions that are asked about each.
@@ -41,7 +43,7 @@ class CurveDataModule(PreparedDataModule):
         days: windows of prediction; empty: one row an object with all its epochs.
         softening: FLUXCAL at which asinh turns from linear to logarithmic.
         extra_queries: training only: questions at random epochs of each object beside those of the windows.
-        redshift: columns of redshifts, the best first; an object's first known one (up to 3) gives its rest frame.
+        redshift: columns of redshifts, the best first; an object's first known one (up to 20) gives its rest frame.
         augmentation: training only: how far objects are moved, dimmed and blurred; see
             :class:`astrid_ml.preprocessing.lightcurves.select.augment.Augmentation`. What is known of a moved
             object's host besides redshifts is masked.
@@ -188,7 +190,7 @@ class CurveDataModule(PreparedDataModule):
         }
 
     def best_redshift(self, index: pd.DataFrame) -> Floats:
-        """The first known positive redshift of each object, 3 at most; NaN where none is.
+        """The first known positive redshift of each object; NaN where none is. Above ``FARTHEST`` is none.
 
         Raises:
             UserError: a column that the data do not have.
@@ -201,7 +203,7 @@ class CurveDataModule(PreparedDataModule):
             )
         for name in self.redshift:
             z = index[name].to_numpy(dtype=np.float64, na_value=np.nan)
-            out = np.where(np.isnan(out) & (z > 0), np.minimum(z, 3.0), out)
+            out = np.where(np.isnan(out) & (z > 0) & (z <= FARTHEST), z, out)
         return out
 
     def seen_at(self, epochs: Floats32, offsets: Ints) -> Ints:

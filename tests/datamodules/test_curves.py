@@ -124,9 +124,9 @@ def test_what_is_known_of_a_moved_objects_host_is_masked_and_its_redshift_follow
 
 def test_the_first_known_redshift_counts() -> None:
     data = CurveDataModule(redshift=["a", "b"])
-    index = pd.DataFrame({"a": [0.1, np.nan, -9.0, np.nan], "b": [0.5, 0.4, 7.0, np.nan]})
+    index = pd.DataFrame({"a": [0.1, np.nan, -9.0, np.nan], "b": [0.5, 0.4, 7.0, 999.0]})
     z = data.best_redshift(index)
-    assert z[:3].tolist() == [0.1, 0.4, 3.0] and np.isnan(z[3])
+    assert z[:3].tolist() == [0.1, 0.4, 7.0] and np.isnan(z[3])
     assert np.isfinite(distance_modulus(z[:3])).all()
     with pytest.raises(UserError, match="redshfit"):
         CurveDataModule(redshift=["a", "redshfit"]).best_redshift(index)

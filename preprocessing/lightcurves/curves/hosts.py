@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from astrid_ml.types import Floats
+from astrid_ml.types import Floats, Mask
 
 MISSING = -9.0
+LIGHT, HUBBLE, MATTER = 299792.458, 70.0, 0.3  # km/s, km/s/Mpc, share of matter
+MATCH = 5.0  # arcsec within which a catalogue takes a galaxy for the host
 # Apparent magnitude of an object's flux scale: the middle and the spread.
 _BRIGHTNESS = {
     "dwarf-nova": (19.5, 1.5), "Mdwarf-flare": (19.5, 1.5), "uLens-Single_PyLIMA": (20.0, 1.3), "Cepheid": (18.3, 1.2),
@@ -16,36 +18,78 @@ _BRIGHTNESS = {
 
 
 def distance_modulus(z: Floats) -> Floats:
-    """Flat LCDM (H0 = 70, Om = 0.3), in magnitudes."""
-    grid = np.linspace(0, 3, 3001)
-    inverse = 1 / np.sqrt(0.3 * (1 + grid) ** 3 + 0.7)
-    distance = 299792.458 / 70 * np.concatenate([[0], np.cumsum((inverse[1:] + inverse[:-1]) / 2 * np.diff(grid))])
-    out: Floats = 5 * np.log10(np.maximum(np.interp(z, grid, distance) * (1 + z), 1e-3)) + 25
+    """Flat LCDM (H0 = 70, Om = 0.3, no radiation) in magnitudes, at any redshift in closed form.
+
+    The comoving distance is a difference of hypergeometric functions (Baes, Camps and Van De Putte 2017,
+    arXiv:1702.08860, equation 24).
+
+    Args:
+        z: (n,); NaN stays NaN.
+    """
+    from scipy.special import hyp2f1
+
+    scale = (1 / MATTER - 1) ** (1 / 3)
+    far = np.maximum(np.asarray(z, dtype=np.float64), 0.0) + 1
+
+    def integral(x: Floats) -> Floats:
+        out: Floats = 2 * np.sqrt(x) * hyp2f1(1 / 6, 1 / 2, 7 / 6, -(x**3))
+        return out
+
+    distance = LIGHT / HUBBLE / np.sqrt(scale * MATTER) * (integral(np.asarray(scale)) - integral(scale / far))
+    out: Floats = 5 * np.log10(np.maximum(distance * far, 1e-3)) + 25
+    return out
+
+
+def stretched(z: Floats) -> Floats:
+    """Magnitudes that the narrower frequencies make an object brighter, (n,): F_nu = (1 + z) L_nu / (4 pi d_L^2)."""
+    out: Floats = 2.5 * np.log10(1 + np.asarray(z, dtype=np.float64))
     return out
 
 
 def extragalactic(
-    n: int, z_max: float, peak: tuple[float, float], random: np.random.Generator
+    n: int, z_max: float, peak: tuple[float, float], random: np.random.Generator, hostless: float = 0.0
 ) -> tuple[pd.DataFrame, Floats, Floats]:
-    """Header columns, redshifts and apparent peak magnitudes of transients in galaxies."""
+    """Header columns, redshifts and magnitudes of L_nu at peak as seen from d_L, without the factor (1 + z) of F_nu.
+
+    Args:
+        n: transients.
+        z_max: largest redshift.
+        peak: absolute magnitude, and its spread.
+        random: of everything.
+        hostless: share whose host nobody knows.
+    """
     z = z_max * random.uniform(0.02, 1, n) ** (1 / 2.2)
     magnitude = peak[0] + random.normal(0, peak[1], n) + distance_modulus(z)
     head = sky(n, random, galactic_plane=False)
-    return pd.concat([head, host(z, random)], axis=1), z, magnitude
+    return pd.concat([head, some(host(z, random), random.random(n) >= hostless)], axis=1), z, magnitude
 
 
-def galactic(label: str, n: int, random: np.random.Generator) -> tuple[pd.DataFrame, Floats]:
-    """Header columns and apparent magnitudes of the flux scale for stars and AGN."""
+def galactic(
+    label: str, n: int, random: np.random.Generator, chance: float = 0.1, hostless: float = 0.0
+) -> tuple[pd.DataFrame, Floats]:
+    """Header columns and apparent magnitudes of the flux scale for stars and AGN.
+
+    Args:
+        label: the class.
+        n: objects.
+        random: of everything.
+        chance: share of stars with a galaxy behind them.
+        hostless: share of AGN whose host nobody knows.
+    """
     middle, spread = _BRIGHTNESS[label]
     magnitude = random.normal(middle, spread, n).clip(15.5, 23.5)
     if label == "CLAGN":
-        head = pd.concat([sky(n, random, False), host(random.uniform(0.05, 1.2, n), random, nuclear=True)], axis=1)
-        return head, magnitude
-    head = sky(n, random, galactic_plane=True)
-    nobody = host(np.full(n, 0.3), random)
-    # Stars have no host; one in ten has a galaxy by chance nearby.
-    chance = random.random(n) < 0.1
-    return pd.concat([head, nobody.where(pd.Series(chance), MISSING, axis=0)], axis=1), magnitude
+        nucleus = host(random.uniform(0.05, 1.2, n), random, nuclear=True)
+        return pd.concat([sky(n, random, False), some(nucleus, random.random(n) >= hostless)], axis=1), magnitude
+    behind = host(random.uniform(0.05, 1.2, n), random)
+    # A galaxy that happens to be there stands anywhere within the radius of the match.
+    behind["HOSTGAL_SNSEP"] = MATCH * np.sqrt(random.uniform(0, 1, n))
+    return pd.concat([sky(n, random, galactic_plane=True), some(behind, random.random(n) < chance)], axis=1), magnitude
+
+
+def some(hosts: pd.DataFrame, there: Mask) -> pd.DataFrame:
+    """The hosts of those objects that have one, (n,); SNANA's -9 for the others."""
+    return hosts.where(pd.Series(there), MISSING, axis=0)
 
 
 def sky(n: int, random: np.random.Generator, galactic_plane: bool) -> pd.DataFrame:
@@ -62,14 +106,15 @@ def host(z: Floats, random: np.random.Generator, nuclear: bool = False) -> pd.Da
     photo = z + 0.03 * (1 + z) * random.normal(size=n)
     lost = random.random(n) < 0.06
     photo = np.where(lost, random.uniform(0.05, 1.8, n), photo).clip(0.005, 3)
-    magnitude = -20.5 + random.normal(0, 1.1, n) + distance_modulus(z)
+    absolute = -20.5 + random.normal(0, 1.1, n)
+    magnitude = absolute + distance_modulus(z) - stretched(z)
     spec = (random.random(n) < 0.5) & (magnitude < 20.5)
     columns = {
         "HOSTGAL_PHOTOZ": photo, "HOSTGAL_PHOTOZ_ERR": 0.03 * (1 + photo) * random.lognormal(0, 0.3, n),
         "HOSTGAL_SPECZ": np.where(spec, z, MISSING), "HOSTGAL_SPECZ_ERR": np.where(spec, 1e-4, MISSING),
         "HOSTGAL_SNSEP": random.exponential(0.05 if nuclear else 0.8, n) / (0.3 + z),
         "HOSTGAL_ELLIPTICITY": random.beta(2, 4, n),
-        "HOSTGAL_LOGMASS": 10 - 0.4 * (magnitude - distance_modulus(z) + 20.5),
+        "HOSTGAL_LOGMASS": 10 - 0.4 * (absolute + 20.5),
     }  # fmt: skip
     colours = {"u": 1.6, "g": 0.6, "r": 0.0, "i": -0.3, "z": -0.45, "Y": -0.55}
     for band, colour in colours.items():

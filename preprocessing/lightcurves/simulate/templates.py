@@ -90,7 +90,10 @@ def bazin(t: Floats, rise: Floats, fall: Floats, plateau: Floats) -> Floats:
 
 
 def transient_flux(kind: Transient, shape: dict[str, Floats], z: Floats, t: Floats, wavelength: Floats) -> Floats:
-    """Flux relative to the peak near 0.5 um rest frame, shape (n, E).
+    """(1 + z) L_nu(nu (1 + z)) relative to L_nu at peak near 0.5 um rest frame, shape (n, E).
+
+    With the luminosity distance that is the observed F_nu (Hogg 1999, arXiv:astro-ph/9905116, equation 22): the
+    K-correction and the narrower frequencies are in it.
 
     Args:
         kind: the class.
@@ -112,8 +115,8 @@ def transient_flux(kind: Transient, shape: dict[str, Floats], z: Floats, t: Floa
         * np.exp(-(((rest - 30 * shape["fall"]) / 8) ** 2))
         * np.clip((wave - 0.55) / 0.2, 0, 1)
     )
-    out: Floats = colour * blanket * (light + second)
-    return np.clip(out, 0, 50)
+    luminosity: Floats = np.clip(colour * blanket * (light + second), 0, 50)
+    return (1 + z) * luminosity
 
 
 def dwarf_nova(shape: dict[str, Floats], t: Floats, wavelength: Floats) -> Floats:
@@ -198,3 +201,24 @@ def galactic_flux(
         return random_walk(shape, t, wavelength, random)
     low, high, skew = {"Cepheid": (2.0, 45.0, 0.55), "RRL": (0.3, 0.85, 0.7), "d-Sct": (0.04, 0.22, 0.25)}[label]
     return pulsator(low, high, skew, shape, t, wavelength)
+
+
+# Steady light of stars and AGN in units of the flux scale of their changes, and its temperature in K.
+_STEADY = {
+    "dwarf-nova": (0.03, 9000.0), "Mdwarf-flare": (0.3, 3200.0), "uLens-Single_PyLIMA": (1 / 3, 5000.0),
+    "Cepheid": (1.0, 6800.0), "RRL": (1.0, 6800.0), "d-Sct": (1.0, 6800.0), "EB": (1.0, 6500.0),
+}  # fmt: skip
+
+
+def steady_flux(label: str, wavelength: Floats) -> Floats:
+    """What does not change of a class of ``OTHERS``, (n, E), in units of the object's flux scale.
+
+    Args:
+        label: the class.
+        wavelength: (n, E) micrometres.
+    """
+    if label == "CLAGN":
+        out: Floats = (wavelength / 0.5) ** -0.3
+        return out
+    level, temperature = _STEADY[label]
+    return level * planck_colour(wavelength, np.full_like(wavelength, temperature))
