@@ -1,38 +1,40 @@
-"""``astrid simulate what=lightcurves``: SNANA files of 19 classes with an LSST-like cadence."""
+"""``astrid simulate what=lightcurves``: files of 19 classes as one survey or several would see them."""
 
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 
-from astrid_ml.preprocessing.lightcurves.curves.bands import WAVELENGTHS
-from astrid_ml.preprocessing.lightcurves.curves.hosts import extragalactic, galactic
-from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits, detect, draw_visits
-from astrid_ml.preprocessing.lightcurves.simulate.templates import (
-    OTHERS,
-    TRANSIENTS,
-    Transient,
-    galactic_flux,
-    transient_flux,
-)
+from astrid_ml.errors import UserError
+from astrid_ml.fingerprint import file_hash
+from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
+from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits
+from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS, Look, curve_table, draw_library
+from astrid_ml.preprocessing.lightcurves.simulate.pointings import PointingLog
+from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
+from astrid_ml.preprocessing.lightcurves.simulate.templates import OTHERS
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_pair
 from astrid_ml.preprocessing.seeded import seeded
-from astrid_ml.types import Count, Decay, Floats, Ints
+from astrid_ml.types import Count, Decay, Floats, Ints, InUnits, Positive, Share
 
-BANDS = np.array(list("ugrizY"))
-_WAVES = np.array([WAVELENGTHS[band] for band in BANDS])
 # Twice-detected objects are kept; after so many tries a class is as complete as it gets.
 TRIES = 40
+USUAL = "lsst_wide"
 
 
 @dataclass(frozen=True)
 class SimulateLightcurves:
-    """SNANA HEAD/PHOT pairs, one folder a class and part (``ASTRIDSIM_TRAIN_01_<class>``).
+    """Light curves of 19 classes as one survey or several would see them.
+
+    Without ``surveys`` the files are SNANA HEAD/PHOT pairs of Rubin's wide survey, one folder a class and part
+    (``ASTRIDSIM_TRAIN_01_<class>``). With them each survey has parquet of its own in the form of ``astrid convert``,
+    which says bands, wavelengths and the kind of flux; SNANA cannot.
 
     Template parameters (speeds, temperatures, periods, amplitudes) come from a library of their own for each part:
     no test object shares a template with a training object.
@@ -42,14 +44,40 @@ class SimulateLightcurves:
         test: share of the objects in the part ``TEST``.
         templates: size of a class's library in the training part; the test part's is as large.
         seasons: years of observation.
+        surveys: names of cadences, or YAML files; the objects are shared out among them.
+        pointings: file with a survey's real log of pointings, in place of drawn nights; needs one survey.
+        field_radius: of the pointings' field of view, degrees.
+        hostless: share of transients and active galaxies whose host nobody knows.
+        chance_host: share of stars with a galaxy behind them that a catalogue takes for the host.
+
+    Raises:
+        UserError: no such survey, or a log of pointings for other than one.
     """
 
     domain: ClassVar[str] = "lightcurves"
+    version: ClassVar[int] = 1  # F_nu has its factor (1 + z), hosts are no class
 
     n: Count = 10_000
     test: Decay = 0.3
     templates: Count = 200
     seasons: Count = 3
+    surveys: tuple[str, ...] = ()
+    pointings: str | None = None
+    field_radius: Annotated[Positive, InUnits("deg")] = 1.75
+    hostless: Share = 0.3
+    chance_host: Share = 0.3
+    pointings_digest: str = field(init=False, default="")  # another log of that name is another simulation
+
+    def __post_init__(self) -> None:
+        for name in self.surveys:
+            cadence_named(name)
+        if len(set(self.surveys)) != len(self.surveys):
+            raise UserError("each of simulate.surveys once", ", ".join(self.surveys), "leave the second one out")
+        if self.pointings is not None and len(self.surveys) != 1:
+            got = f"{len(self.surveys)} surveys"
+            raise UserError("simulate.pointings with one survey", got, "for instance simulate.surveys=[lsst_wide]")
+        if self.pointings is not None and Path(self.pointings).is_file():
+            object.__setattr__(self, "pointings_digest", file_hash(Path(self.pointings)))
 
     def column_values(self) -> dict[str, tuple[str, ...]]:
         """The two parts, of which each class has objects."""
@@ -60,41 +88,60 @@ class SimulateLightcurves:
         return self.n * 1000
 
     def run(self, output_dir: Path, seed: int) -> dict[str, Any]:
-        """Write the files and ``truth.parquet``; returns counts by part and class."""
-        kinds: dict[str, Transient | None] = {kind.label: kind for kind in TRANSIENTS}
-        kinds |= dict.fromkeys(OTHERS)
-        shares = np.array([kind.share if kind else OTHERS[label] for label, kind in kinds.items()])
+        """Write the files and ``truth.parquet``; returns counts by part and class (and by survey, where several)."""
         counts: dict[str, dict[str, int]] = {}
-        truths, first = [], 1
-        for part, total in (("TRAIN", round(self.n * (1 - self.test))), ("TEST", round(self.n * self.test))):
-            numbers = apportion(shares, total)
-            for (label, kind), number in zip(kinds.items(), numbers, strict=True):
-                # A stream for each class and part: adding a class leaves the others as they are.
-                random = np.random.default_rng([seed, zlib.crc32(f"{part}/{label}".encode())])
-                curves, head = self._simulate(label, kind, int(number), random)
-                head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
-                first += len(head)
+        by_survey: dict[str, int] = {}
+        truths, first, log = [], 1, None
+        if self.pointings is not None:
+            log = PointingLog.read(Path(self.pointings), cadence_named(self.surveys[0]))
+        for part, survey, label, number in self._wanted():
+            cadence = cadence_named(survey or USUAL)
+            # A stream for each class and part: adding a class leaves the others as they are.
+            words = f"{part}/{label}" + (f"/{survey}" if survey else "")
+            random = np.random.default_rng([seed, zlib.crc32(words.encode())])
+            curves, head = self._simulate(label, number, Look(self, cadence, log), random)
+            if not len(head):
+                continue
+            head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
+            first += len(head)
+            if survey:
+                path = output_dir / cadence.survey / f"{part.lower()}-{label}.parquet"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with ExchangeWriter(path) as writer:
+                    writer.write(curve_table(curves, head, cadence, label, part.lower()))
+                by_survey[cadence.survey] = by_survey.get(cadence.survey, 0) + len(head)
+            else:
                 version = f"ASTRIDSIM_{part}_01_{label}"
                 write_pair(output_dir / version, version, head, curves)
-                counts.setdefault(part.lower(), {})[label] = len(head)
-                truths.append(head.assign(label=label, part=part.lower()))
+            own = counts.setdefault(part.lower(), {})
+            own[label] = own.get(label, 0) + len(head)
+            truths.append(head.assign(label=label, part=part.lower(), survey=cadence.survey))
         pd.concat(truths, ignore_index=True).to_parquet(output_dir / "truth.parquet", index=False)
-        summary = {"objects": first - 1, "parts": counts, "seed": seed}
+        summary = {"objects": first - 1, "parts": counts, "seed": seed} | ({"surveys": by_survey} if by_survey else {})
         if first - 1 == self.n:
             return summary
-        few = f"each part has at least 2 objects of each of {len(kinds)} classes"
+        few = f"each part has at least 2 objects of each of {len(KINDS)} classes"
         note = few if first - 1 > self.n else "further objects were not detected twice"
         return summary | {"note": f"not simulate.n={self.n}: {note}"}
 
+    def _wanted(self) -> Iterator[tuple[str, str, str, int]]:
+        """(part, survey or nothing, class, objects)."""
+        shares = np.array([kind.share if kind else OTHERS[label] for label, kind in KINDS.items()])
+        for part, total in (("TRAIN", round(self.n * (1 - self.test))), ("TEST", round(self.n * self.test))):
+            edges = np.round(np.linspace(0, total, max(len(self.surveys), 1) + 1)).astype(int)
+            for survey, size in zip(self.surveys or ("",), np.diff(edges), strict=True):
+                for label, number in zip(KINDS, apportion(shares, int(size)), strict=True):
+                    yield part, survey, label, int(number)
+
     def _simulate(
-        self, label: str, kind: Transient | None, wanted: int, random: np.random.Generator
+        self, label: str, wanted: int, look: Look, random: np.random.Generator
     ) -> tuple[Visits, pd.DataFrame]:
         """``wanted`` objects of a class that were detected at least twice."""
-        library = draw_library(kind, self.templates, random)
+        library = draw_library(KINDS[label], self.templates, random)
         visits, heads, have = [], [], 0
         for _ in range(TRIES):
             n = max(64, min(4000, 3 * (wanted - have)))
-            observed, head = self._batch(label, kind, n, library, random)
+            observed, head = look.batch(label, n, library, random)
             kept = np.flatnonzero(observed.detections >= 2)[: wanted - have]
             visits.append(observed.take(kept))
             heads.append(head.iloc[kept])
@@ -102,38 +149,6 @@ class SimulateLightcurves:
             if have >= wanted:
                 break
         return Visits.join(visits), pd.concat(heads, ignore_index=True)
-
-    def _batch(
-        self, label: str, kind: Transient | None, n: int, library: dict[str, Floats], random: np.random.Generator
-    ) -> tuple[Visits, pd.DataFrame]:
-        visits = draw_visits(n, self.seasons, random)
-        pick = random.integers(0, self.templates, n)
-        shape = {name: values[pick, None] for name, values in library.items()}
-        span = 365.25 * self.seasons
-        begin = visits.first[:, None] + random.uniform(0, span, (n, 1))
-        t, wave = visits.mjd - begin, _WAVES[visits.band]
-        if kind is not None:
-            head, z, magnitude = extragalactic(n, kind.redshift, kind.peak, random)
-            flux = transient_flux(kind, shape, z[:, None], t, wave)
-        else:
-            head, magnitude = galactic(label, n, random)
-            shape["phase"] = random.uniform(0, 1, (n, 1))
-            flux = galactic_flux(label, shape, t, wave, random)
-        head["PEAKMJD"], head["SIM_TEMPLATE_INDEX"] = begin[:, 0], pick
-        scale = 10 ** (-0.4 * (magnitude - 27.5))
-        return detect(visits, flux * scale[:, None], head["MWEBV"].to_numpy(), random), head
-
-
-def draw_library(kind: Transient | None, size: int, random: np.random.Generator) -> dict[str, Floats]:
-    """Template parameters, each (size,): factors on the class's values, or uniform numbers for the other classes."""
-    if kind is None:
-        return {name: random.uniform(0, 1, size) for name in "abcd"}
-    return {
-        "rise": np.exp(random.normal(0, kind.rise[1], size)),
-        "fall": np.exp(random.normal(0, kind.fall[1], size)),
-        "heat": np.exp(random.normal(0, 0.08, size)),
-        "bump": np.clip(random.normal(1, 0.3, size), 0, None),
-    }
 
 
 def apportion(shares: Floats, total: int) -> Ints:

@@ -6,30 +6,30 @@ import numpy as np
 import pytest
 
 from astrid_ml.preprocessing.lightcurves.simulate.cadence import (
-    DEPTH,
     DETECT,
     SATURATE,
-    SHARE,
     START,
     TRIGGER,
     Visits,
     detect,
     draw_visits,
 )
+from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
 from astrid_ml.types import Floats
 
 N, SEASONS = 400, 3
+WIDE = cadence_named("lsst_wide")
 
 
 @pytest.fixture(scope="module")
 def cadence() -> Visits:
-    return draw_visits(N, SEASONS, np.random.default_rng(1))
+    return draw_visits(N, SEASONS, np.random.default_rng(1), WIDE)
 
 
 def observed(cadence: Visits, magnitude: float, mwebv: float = 0.0) -> Visits:
     """A constant source of an AB magnitude above the Galaxy."""
     flux = np.full(cadence.mjd.shape, 10 ** (-0.4 * (magnitude - 27.5)))
-    return detect(cadence, flux, np.full(N, mwebv), np.random.default_rng(2))
+    return detect(cadence, flux, np.full(N, mwebv), np.random.default_rng(2), WIDE)
 
 
 def by_band(visits: Visits, values: Floats) -> Floats:
@@ -58,15 +58,15 @@ def test_visits_are_pairs_within_the_hour_in_neighbouring_bands(cadence: Visits)
 
 
 def test_bands_are_used_as_often_as_they_should(cadence: Visits) -> None:
-    even = draw_visits(4000, 1, np.random.default_rng(3))
+    even = draw_visits(4000, 1, np.random.default_rng(3), WIDE)
     first = even.band[:, ::2][even.there[:, ::2]]
-    assert np.bincount(first, minlength=6) / len(first) == pytest.approx(SHARE, abs=0.03)
+    assert np.bincount(first, minlength=6) / len(first) == pytest.approx(WIDE.share, abs=0.03)
 
 
 def test_the_sky_is_as_deep_as_it_should(cadence: Visits) -> None:
-    nothing = detect(cadence, np.zeros(cadence.mjd.shape), np.zeros(N), np.random.default_rng(4))
+    nothing = detect(cadence, np.zeros(cadence.mjd.shape), np.zeros(N), np.random.default_rng(4), WIDE)
     depth = 27.5 - 2.5 * np.log10(5 * nothing.flux_err.astype(float))
-    assert by_band(cadence, depth) == pytest.approx(DEPTH, abs=0.05)
+    assert by_band(cadence, depth) == pytest.approx(WIDE.depth, abs=0.05)
     pull = (nothing.flux / nothing.flux_err)[cadence.there]
     assert (pull.mean(), pull.std()) == pytest.approx((0.0, 1.0), abs=0.02)
     assert nothing.detections.sum() <= 0.001 * cadence.there.sum()
@@ -101,7 +101,7 @@ def test_a_saturated_visit_has_no_flux_and_is_no_detection(cadence: Visits) -> N
 
 
 def test_joined_batches_keep_their_visits_and_are_filled_with_none() -> None:
-    one, two = (draw_visits(n, seasons, np.random.default_rng(n)) for n, seasons in ((3, 1), (2, 2)))
+    one, two = (draw_visits(n, seasons, np.random.default_rng(n), WIDE) for n, seasons in ((3, 1), (2, 2)))
     both = Visits.join([one, two])
     width = two.mjd.shape[1]
     assert both.mjd.shape == (5, width)

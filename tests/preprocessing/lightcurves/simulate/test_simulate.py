@@ -11,7 +11,6 @@ import pytest
 from astropy.table import Table
 
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
@@ -89,11 +88,3 @@ def test_the_pipeline_keeps_truth_out_of_the_inputs_and_names_what_it_drops(simu
     twice, drops = pipeline.finalise(pd.concat([made.index, made.index[:2]], ignore_index=True))
     assert len(twice) == len(made.index)
     assert len(drops) == 2
-
-
-def test_distances_equal_astropys() -> None:
-    from astropy.cosmology import FlatLambdaCDM
-
-    z = np.array([0.01, 0.1, 0.5, 1.5])
-    expected = FlatLambdaCDM(H0=70, Om0=0.3, Tcmb0=0).distmod(z).value
-    assert distance_modulus(z) == pytest.approx(expected, abs=2e-3)

@@ -12,6 +12,7 @@ from astropy.io import fits
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits, detect, draw_visits
+from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import END, column, write_pair
 
 N = 6
@@ -20,9 +21,10 @@ N = 6
 @pytest.fixture(scope="module")
 def visits() -> Visits:
     random = np.random.default_rng(0)
-    drawn = draw_visits(N, 1, random)
+    wide = cadence_named("lsst_wide")
+    drawn = draw_visits(N, 1, random, wide)
     drawn.there[2] = False  # an object that was never visited
-    return detect(drawn, np.full(drawn.mjd.shape, 1000.0), np.full(N, 0.1), random)
+    return detect(drawn, np.full(drawn.mjd.shape, 1000.0), np.full(N, 0.1), random, wide)
 
 
 @pytest.fixture(scope="module")
