@@ -20,9 +20,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
+from astrid_ml.preprocessing.lightcurves.select.presence import DRAWS, Presence
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Count, Floats, Floats32, Ints, InUnits, Mask, Positive, Whole
 
+SOME = 2000  # objects that are looked at
 FARTHEST = 20.0  # no galaxy has been seen beyond: such a redshift is none
 
 
@@ -33,7 +35,8 @@ class CurveDataModule(PreparedDataModule):
     that a question may see, ``elapsed`` (B, Q) days since time zero that have passed at it, ``days`` (B, Q) its window.
 
     A question at day d sees the epochs up to the last detection by that day: what the survey knew then, without the
-    non-detections that the selection kept because a later detection followed them.
+    non-detections that the selection kept because a later detection followed them. With ``forced`` it sees all epochs
+    by that day.
 
     Args:
         taxonomy: a shipped tree or a YAML file; labels that it does not know are left out.
@@ -47,6 +50,10 @@ class CurveDataModule(PreparedDataModule):
         augmentation: training only: how far objects are moved, dimmed and blurred; see
             :class:`astrid_ml.preprocessing.lightcurves.select.augment.Augmentation`. What is known of a moved
             object's host besides redshifts is masked.
+        presence: training only: blocks of what is known that are left out at random, so that their absence is no
+            class; None leaves nothing out. See :class:`astrid_ml.preprocessing.lightcurves.select.presence.Presence`.
+        forced: questions see forced photometry after the last detection, which the data must keep
+            (``preprocessing/lightcurves/selection=forced``).
         batch_size, eval_batch_size, num_workers, balance, undersample_ratio: as in the base class.
     """
 
@@ -61,6 +68,8 @@ class CurveDataModule(PreparedDataModule):
         extra_queries: Whole = 3,
         redshift: Sequence[str] = (),
         augmentation: Augmentation | None = None,
+        presence: Presence | None = None,
+        forced: bool = False,
         batch_size: Count = 256,
         eval_batch_size: Count = 1024,
         num_workers: Whole = 0,
@@ -79,6 +88,7 @@ class CurveDataModule(PreparedDataModule):
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
         self.softening, self.extra_queries = softening, extra_queries
         self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
+        self.presence, self.forced = presence, forced
 
     @property
     def classes(self) -> list[str]:
@@ -143,7 +153,15 @@ class CurveDataModule(PreparedDataModule):
         return chosen
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
-        """Mean and spread of the static columns over the training objects."""
+        """Mean and spread of the static columns over the training objects.
+
+        Raises:
+            UserError: questions are to see what follows the last detection, and nothing does in any object.
+        """
+        if self.forced and not followed(*source.ragged("epochs", train_rows[:SOME])):
+            got = "curves that all end with a detection"
+            fix = "add preprocessing/lightcurves/selection=forced, or leave out datamodule.forced"
+            raise UserError("datamodule.forced=true with data that keep what follows the last detection", got, fix)
         return self.standardiser.fit(self.static_columns(rows_of(source, train_rows, self.standardiser.columns)))
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
@@ -168,8 +186,12 @@ class CurveDataModule(PreparedDataModule):
         flat, offsets = source.ragged("epochs", rows)
         if generator is not None and self.augmentation.changes:
             flat, offsets, index = self._moved(flat, offsets, index, generator)
+        if generator is not None and self.presence is not None and self.presence.changes:
+            drawn = uniform(len(rows), DRAWS, generator).numpy()
+            flat, offsets = self.presence.epochs(flat, offsets, drawn, self.forced)
+            index = self.presence.columns(index, drawn, self.redshift)
         epochs, lengths = torch.from_numpy(np.array(flat)), torch.from_numpy(np.diff(offsets))
-        queries, elapsed = ask(epochs, lengths, torch.tensor(days, dtype=torch.float32))
+        queries, elapsed = ask(epochs, lengths, torch.tensor(days, dtype=torch.float32), self.forced)
         if generator is not None:
             more, when = self._random_queries(epochs, lengths, generator)
             queries, elapsed = torch.cat([queries, more], dim=1), torch.cat([elapsed, when], dim=1)
@@ -209,7 +231,7 @@ class CurveDataModule(PreparedDataModule):
     def seen_at(self, epochs: Floats32, offsets: Ints) -> Ints:
         """How many epochs of each object the questions at ``windows`` may see, (B, W): for models without batches."""
         lengths = torch.from_numpy(np.diff(offsets))
-        seen, _ = ask(torch.from_numpy(np.array(epochs)), lengths, torch.tensor(self.windows))
+        seen, _ = ask(torch.from_numpy(np.array(epochs)), lengths, torch.tensor(self.windows), self.forced)
         out: Ints = seen.numpy()
         return out
 
@@ -225,7 +247,7 @@ class CurveDataModule(PreparedDataModule):
     ) -> tuple[Floats32, Ints, pd.DataFrame]:
         """Other curves that the survey could have seen, and what would then be known of the objects."""
         own = [np.random.default_rng(seed) for seed in each(len(index), generator)]
-        made = augment(flat, offsets, own, self.augmentation, self.best_redshift(index))
+        made = augment(flat, offsets, own, self.augmentation, self.best_redshift(index), self.forced)
         moved = made.ratio != 1
         if moved.any():
             index = index.copy()
@@ -237,13 +259,14 @@ class CurveDataModule(PreparedDataModule):
         return made.values, made.offsets, index
 
 
-def ask(epochs: Tensor, lengths: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
+def ask(epochs: Tensor, lengths: Tensor, days: Tensor, forced: bool = False) -> tuple[Tensor, Tensor]:
     """What may be seen at each day: epochs up to the last detection by then, one at least.
 
     Args:
         epochs: (N, 5), ascending in time within an object: days since time zero, flux, error, detected, wavelength.
         lengths: (B,).
-        days: (Q,); infinity asks for the whole curve, at the time of its last detection.
+        days: (Q,); infinity asks for the whole curve, at the time of the last epoch that may be seen.
+        forced: all epochs by then may be seen.
 
     Returns:
         Numbers of epochs (B, Q), and the days since time zero that have passed (B, Q).
@@ -252,13 +275,18 @@ def ask(epochs: Tensor, lengths: Tensor, days: Tensor) -> tuple[Tensor, Tensor]:
     owner = torch.repeat_interleave(torch.arange(n), lengths)
     starts = torch.cumsum(lengths, 0) - lengths
     place = torch.arange(len(epochs)) - starts[owner] + 1
-    counts = place * (epochs[:, 3] > 0)  # epochs up to here, where here is a detection
+    counts = place if forced else place * (epochs[:, 3] > 0)  # epochs up to here, where here is a detection
     seen = torch.ones((n, len(days)), dtype=torch.int64)
     for column, day in enumerate(days.tolist()):
         here = torch.where(epochs[:, 0] <= day, counts, 0)
         seen[:, column] = torch.zeros(n, dtype=torch.int64).scatter_reduce(0, owner, here, "amax").clamp(min=1)
     last = epochs[(starts + seen.max(dim=1).values - 1), 0].clamp(min=0.0)
     return seen, torch.where(torch.isfinite(days), days, last[:, None])
+
+
+def followed(epochs: Floats32, offsets: Ints) -> bool:
+    """Whether any of these curves goes on after its last detection."""
+    return bool((epochs[offsets[1:] - 1, 3] == 0).any()) if len(epochs) else False
 
 
 def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,9 +36,7 @@ WITH_STORE = [name for name in ARCHIVES if "roman" not in name and "realbogus_si
 CHIP = 1e-4
 CHIP_OF_PAIRS = 1e-2  # fits of PSFs and registration carry them on: 0.3 % of a peak was seen
 # Pipelines and simulations that give other results than they did then, and their version of then.
-RAISED: dict[str, dict[Any, int]] = {
-    "layout1": {DifferencingPipeline: 1, AlertsPipeline: 1, SimulateLightcurves: 0}
-}
+RAISED: dict[str, dict[Any, int]] = {"layout1": {DifferencingPipeline: 1, AlertsPipeline: 1, SimulateLightcurves: 0}}
 ADDED = ("flux_sys",)  # columns that tables have had since then
 STAMPS_AND_CURVES = [name for name in ARCHIVES if "ramp" not in name]
 

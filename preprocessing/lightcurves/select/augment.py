@@ -16,7 +16,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.curves.table import first_true, last_true
-from astrid_ml.types import Floats, Floats32, Ints, InUnits, Mask, NonNegative, Ordered, Positive, Share
+from astrid_ml.types import Array, Floats, Floats32, Ints, InUnits, Mask, NonNegative, Ordered, Positive, Share
 
 DAYS, FLUX, ERROR, DETECTED, WAVELENGTH = range(5)
 REDSHIFTS = ("REDSHIFT_HELIO", "HOSTGAL_PHOTOZ", "HOSTGAL_SPECZ")
@@ -116,6 +116,7 @@ def augment(
     rng: np.random.Generator | Sequence[np.random.Generator],
     options: Augmentation,
     redshift: Floats | None = None,
+    tail: bool = False,
 ) -> Augmented:
     """Move, dim and blur a batch of curves.
 
@@ -129,6 +130,7 @@ def augment(
             one an object: then what is drawn for an object does not depend on the others.
         options: how far.
         redshift: (n,) of each object, NaN where it is not known; None moves nothing in redshift.
+        tail: what follows the last detection stays.
     """
     n = len(offsets) - 1
     drawn = Drawn.of(rng, offsets) if isinstance(rng, np.random.Generator) else Drawn.of_each(rng, offsets)
@@ -152,7 +154,7 @@ def augment(
     changed = altered & (np.bincount(owner[found], minlength=n) > 0)
     ratio = np.where(changed, ratio, 1.0)
     out = np.where(changed[owner, None], out, values)
-    kept = np.where(changed[owner], seen & around(out, found, offsets), True)
+    kept = np.where(changed[owner], seen & around(out, found, offsets, tail), True)
     out[:, DAYS] -= np.where(changed, start_of(out, found, offsets), 0.0)[owner]
     thinned = drawn.lots < options.thinning * drawn.shares[owner]
     kept &= ~thinned | anchor(out, offsets)
@@ -203,20 +205,28 @@ def fainter(flux: Floats, error: Floats, scale: Floats, extra: Floats, normal: F
     return scale * flux + missing * normal, total
 
 
-def start_of(values: Floats, found: Mask, offsets: Ints) -> Floats:
+def start_of(values: Array, found: Mask, offsets: Ints) -> Floats:
     """Days of each object's first detection, (n,); 0 where there is none."""
     first = first_true(found, offsets)
     out: Floats = np.where(first >= 0, values[np.maximum(first, 0), DAYS] if len(values) else 0.0, 0.0)
     return out
 
 
-def around(values: Floats, found: Mask, offsets: Ints) -> Mask:
-    """Epochs from the first detection to the last, and the one before; all of an object without detections."""
+def around(values: Array, found: Mask, offsets: Ints, tail: bool = False) -> Mask:
+    """Epochs from the first detection to the last, and the one before; all of an object without detections.
+
+    Args:
+        values: (N, 5).
+        found: (N,) detections.
+        offsets: (n + 1,).
+        tail: what follows the last detection stays too.
+    """
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     row = np.arange(len(values))
     first, last = first_true(found, offsets), last_true(found, offsets)
     begin = np.maximum(first - 1, offsets[:-1])
-    kept: Mask = ((row >= begin[owner]) & (row <= last[owner])) | (first[owner] < 0)
+    end = offsets[1:] - 1 if tail else last
+    kept: Mask = ((row >= begin[owner]) & (row <= end[owner])) | (first[owner] < 0)
     return kept
 
 
