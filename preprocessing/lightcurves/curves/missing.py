@@ -20,15 +20,39 @@ OTHER_FEATURES = (
 )  # fmt: skip
 TIME_SERIES_FEATURES = ("MJD", "BAND", "PHOTFLAG", "FLUXCAL", "FLUXCALERR")
 
+LARGEST = 9999.0  # no static column reaches it
+# What can be measured, by the beginning or the end of the name; the first that fits counts.
+_ERRORS = ("_ERR", *(f"_MAGERR_{band}" for band in _BANDS))
+_LIMITS = {
+    "HOSTGAL_MAG_": (-5.0, 50.0), "REDSHIFT_": (0.0, np.inf), "HOSTGAL_PHOTOZ": (0.0, np.inf),
+    "HOSTGAL_SPECZ": (0.0, np.inf), "HOSTGAL_SNSEP": (0.0, np.inf), "HOSTGAL_DDLR": (0.0, np.inf),
+    "HOSTGAL_ELLIPTICITY": (0.0, 1.0), "MWEBV": (0.0, np.inf),
+}  # fmt: skip
+
+
+def limits_of(name: str) -> tuple[float, float]:
+    """The least and the largest value that a static column can measure.
+
+    >>> limits_of("HOSTGAL_MAG_g"), limits_of("HOSTGAL_MAGERR_g"), limits_of("VPEC")
+    ((-5.0, 50.0), (0.0, inf), (-inf, inf))
+    """
+    if name.endswith(_ERRORS):
+        return 0.0, np.inf
+    return next((ends for start, ends in _LIMITS.items() if name.startswith(start)), (-np.inf, np.inf))
+
 
 def masked(values: npt.NDArray[np.generic], name: str) -> Floats:
-    """Values with sentinels as NaN. For sky positions only what is no position is missing: -9 deg is a declination."""
+    """Values with sentinels as NaN, and what nobody can measure: a magnitude of 99, a negative redshift or error.
+
+    For sky positions only what is no position is missing: -9 deg is a declination.
+    """
     out = values.astype(np.float64)
     if name in ("RA", "DEC", "HOSTGAL_RA", "HOSTGAL_DEC"):
         low, high = (-90.0, 90.0) if name.endswith("DEC") else (-180.0, 360.0)
         return np.where((out < low) | (out > high), np.nan, out)
     # SNANA stores float32: -9999 survives exactly, so does -9.
-    return np.where(np.isin(out, SENTINELS), np.nan, out)
+    low, high = limits_of(name)
+    return np.where(np.isin(out, SENTINELS) | (np.abs(out) >= LARGEST) | (out < low) | (out > high), np.nan, out)
 
 
 def static_columns(table: pd.DataFrame) -> pd.DataFrame:
