@@ -32,7 +32,8 @@ class CurveDataModule(PreparedDataModule):
     """Batches of whole curves with the questions that are asked about each.
 
     ``values`` (N, 17) epochs, ``lengths`` (B,), ``static`` (B, 2 S), ``y`` (B,) node places, ``queries`` (B, Q) epochs
-    that a question may see, ``elapsed`` (B, Q) days since time zero that have passed at it, ``days`` (B, Q) its window.
+    that a question may see, ``elapsed`` (B, Q) days since time zero that have passed at it, ``days`` (B, W) its window
+    (of a whole curve its age), ``seen_days`` (B, W) those of the last epoch that it sees.
 
     A question at day d sees the epochs up to the last detection by that day: what the survey knew then, without the
     non-detections that the selection kept because a later detection followed them. With ``forced`` it sees all epochs
@@ -127,6 +128,7 @@ class CurveDataModule(PreparedDataModule):
             "queries": asked,
             "elapsed": torch.tensor([[1.0, 9.0], [1.0, 9.0]]),
             "days": torch.tensor([[1.0, 16.0], [1.0, 16.0]]),
+            "seen_days": torch.tensor([[0.0, 9.0], [0.0, 9.0]]),
         }
 
     def usable(self, index: Columns) -> Mask:
@@ -191,10 +193,13 @@ class CurveDataModule(PreparedDataModule):
             flat, offsets = self.presence.epochs(flat, offsets, drawn, self.forced)
             index = self.presence.columns(index, drawn, self.redshift)
         epochs, lengths = torch.from_numpy(np.array(flat)), torch.from_numpy(np.diff(offsets))
-        queries, elapsed = ask(epochs, lengths, torch.tensor(days, dtype=torch.float32), self.forced)
+        asked = torch.tensor(days, dtype=torch.float32)
+        queries, elapsed = ask(epochs, lengths, asked, self.forced)
+        days_of_each = torch.where(torch.isfinite(asked), asked, elapsed)  # a whole curve is as old as its last epoch
         if generator is not None:
             more, when = self._random_queries(epochs, lengths, generator)
             queries, elapsed = torch.cat([queries, more], dim=1), torch.cat([elapsed, when], dim=1)
+        seen_days = last_seen(epochs, lengths, queries[:, : len(days)])
         epochs, lengths = shorten(epochs, lengths, queries.max(dim=1).values)
         static = torch.zeros((len(rows), 0))
         if self.standardiser.columns:
@@ -208,7 +213,8 @@ class CurveDataModule(PreparedDataModule):
             "y": torch.from_numpy(self._nodes(index)),
             "queries": queries,
             "elapsed": elapsed,
-            "days": torch.tensor(days, dtype=torch.float32).expand(len(rows), -1),
+            "days": days_of_each,
+            "seen_days": seen_days,
         }
 
     def best_redshift(self, index: pd.DataFrame) -> Floats:
@@ -287,6 +293,12 @@ def ask(epochs: Tensor, lengths: Tensor, days: Tensor, forced: bool = False) -> 
 def followed(epochs: Floats32, offsets: Ints) -> bool:
     """Whether any of these curves goes on after its last detection."""
     return bool((epochs[offsets[1:] - 1, 3] == 0).any()) if len(epochs) else False
+
+
+def last_seen(epochs: Tensor, lengths: Tensor, queries: Tensor) -> Tensor:
+    """Days since time zero of the last epoch that each question sees, (B, Q); 0 before time zero."""
+    starts = torch.cumsum(lengths, 0) - lengths
+    return epochs[starts[:, None] + queries - 1, 0].clamp(min=0.0)
 
 
 def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:

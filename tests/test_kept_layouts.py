@@ -25,6 +25,7 @@ from astrid_ml.identity import current
 from astrid_ml.missions import with_canonical
 from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
+from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
 from astrid_ml.run.prepare import prepare
 
@@ -36,7 +37,8 @@ WITH_STORE = [name for name in ARCHIVES if "roman" not in name and "realbogus_si
 CHIP = 1e-4
 CHIP_OF_PAIRS = 1e-2  # fits of PSFs and registration carry them on: 0.3 % of a peak was seen
 # Pipelines and simulations that give other results than they did then, and their version of then.
-RAISED: dict[str, dict[Any, int]] = {"layout1": {DifferencingPipeline: 1, AlertsPipeline: 1, SimulateLightcurves: 0}}
+OF_CURVES: dict[Any, int] = {SimulateLightcurves: 0, LightcurvesPipeline: 3}
+RAISED: dict[str, dict[Any, int]] = {"layout1": {DifferencingPipeline: 1, AlertsPipeline: 1, **OF_CURVES}}
 ADDED = ("flux_sys",)  # columns that tables have had since then
 STAMPS_AND_CURVES = [name for name in ARCHIVES if "ramp" not in name]
 
@@ -81,7 +83,7 @@ def test_no_fingerprint_of_an_earlier_layout_changed(layout: str, monkeypatch: p
         monkeypatch.setattr(pipeline, "version", version)
     assert {option: fingerprint_of(option) for option in kept} == kept
     changed = {option for option in kept if now[option] != kept[option]}
-    raised = ("preprocessing/differencing", "preprocessing/alerts", "simulate/lightcurves")
+    raised = ("preprocessing/differencing", "preprocessing/alerts", "simulate/lightcurves", "preprocessing/lightcurves")
     assert all(option.startswith(raised) for option in changed) and changed
 
 
@@ -163,7 +165,8 @@ def test_an_old_ramp_checkpoint_predicts_the_same(name: str, unpack: Any, tmp_pa
 
 @pytest.mark.parametrize("name", WITH_STORE)
 def test_an_old_store_is_found_again(name: str, unpack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SimulateLightcurves, "version", 0)  # its curves are others now, and would be made anew
+    for kind, version in OF_CURVES.items():
+        monkeypatch.setattr(kind, "version", version)  # its results are others now, and would be made anew
     folder = unpack(name)
     config = yaml.safe_load((folder / "run" / "config.yaml").read_text())
     config = current(config, registry())
@@ -178,7 +181,8 @@ def test_an_old_store_is_found_again(name: str, unpack: Any, monkeypatch: pytest
 @pytest.mark.parametrize("name", WITH_STORE)
 def test_the_units_of_an_old_store_are_found_again(name: str, unpack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A dataset of the same units under another name costs no unit."""
-    monkeypatch.setattr(SimulateLightcurves, "version", 0)
+    for kind, version in OF_CURVES.items():
+        monkeypatch.setattr(kind, "version", version)
     folder = unpack(name)
     config = current(yaml.safe_load((folder / "run" / "config.yaml").read_text()), registry())
     config["paths"], config["name"] = {**config["paths"], "data": str(folder / "store")}, "another"

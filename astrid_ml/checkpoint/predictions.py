@@ -114,4 +114,6 @@ def read_predictions(path: Path) -> pd.DataFrame:
         raise UserError(f"predictions of schema 1 to {SCHEMA}", got, "update astrid_ml")
     if "id" not in table:
         raise UserError("a table of predictions with the column id", f"{list(table.columns)[:5]} in {path}", "check it")
+    if "anomaly" in table and "entropy" not in table:
+        table = table.rename(columns={"anomaly": "entropy"})  # as it was called until 0.1
     return ordered(table)

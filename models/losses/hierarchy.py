@@ -51,7 +51,7 @@ class WHXE(nn.Module):
     Args:
         taxonomy: the tree.
         alpha: how fast deeper levels lose weight; 0 weighs all levels alike.
-        weighted: inverse-frequency weights from :meth:`set_counts`; without, all weights are 1.
+        weighted: inverse-frequency weights from :meth:`set_counts`; without, nodes with training objects have 1.
     """
 
     weights: Tensor
@@ -68,10 +68,18 @@ class WHXE(nn.Module):
         self.register_buffer("weights", torch.ones(n))
 
     def set_counts(self, nodes: Tensor) -> None:
-        """Take the weights from the training objects' nodes, shape (n_objects,); -1 is passed over."""
-        if self.weighted:
-            counts = self.path[nodes[nodes >= 0]].sum(dim=0).double()
-            self.weights = node_weights(counts).to(self.weights)
+        """Take the weights from the training objects' nodes, shape (n_objects,); -1 is passed over.
+
+        A node without a training object has weight 0, also where all others have 1: it is :attr:`absent`.
+        """
+        counts = self.path[nodes[nodes >= 0]].sum(dim=0).double()
+        weights = node_weights(counts) if self.weighted else (counts > 0).double()
+        self.weights = weights.to(self.weights)
+
+    @property
+    def absent(self) -> Tensor:
+        """(n_nodes,) nodes that no training object had: what the network says of them means nothing."""
+        return self.weights == 0
 
     def forward(self, logits: Tensor, nodes: Tensor) -> Tensor:
         """The loss, a scalar.

@@ -84,22 +84,33 @@ class HierarchyTask(Task):
         """(B Q, n_nodes) float64, children summing to their parent.
 
         The logarithm of each node's weight is taken off its logit: a weighted loss makes the network answer for a
-        world in which all siblings are equally frequent (Elkan 2001).
+        world in which all siblings are equally frequent (Elkan 2001). A node without a training object has probability
+        0: nothing is known of it. Where no sibling has one, neither has their parent, and all of them have 0.
         """
         logits = self.logits(batch).double()
-        weights = self.loss.weights.double().clamp(min=1e-12)
-        conditional = sibling_log_softmax(logits - weights.log(), self.taxonomy.sibling_groups)
+        absent = self.loss.absent
+        prior = torch.where(absent, 0.0, self.loss.weights.double().clamp(min=1e-12).log())
+        shifted = (logits - prior).masked_fill(absent & ~self._alone(absent), -torch.inf)
+        conditional = sibling_log_softmax(shifted, self.taxonomy.sibling_groups)
         parent = torch.from_numpy(self.taxonomy.parent).to(logits.device)
         out = conditional.clone()
         for number in range(1, out.shape[1]):
             out[:, number] += out[:, parent[number]]
         return out.exp()
 
+    def _alone(self, absent: Tensor) -> Tensor:
+        """(n_nodes,) nodes whose siblings are absent with them: a softmax over none of them has no value."""
+        out = torch.zeros_like(absent)
+        for group in self.taxonomy.sibling_groups:
+            out[list(group)] = absent[list(group)].all()
+        return out
+
     def scores(self, batch: Batch) -> dict[str, Tensor]:
-        """``days`` and ``score_<node>`` for every node."""
+        """``days``, ``seen_days`` (of the last epoch that a question sees) and ``score_<node>`` for every node."""
         p = self.node_probabilities(batch)
         columns = {f"score_{name}": p[:, number] for number, name in enumerate(self.taxonomy.nodes)}
-        return {"days": batch["days"].flatten(), **columns}
+        seen = batch.get("seen_days", batch["days"])
+        return {"days": batch["days"].flatten(), "seen_days": seen.flatten(), **columns}
 
     def join_tables(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
         """In each family of siblings the mean of the members' log-probabilities, see ``joined_nodes``."""
@@ -117,8 +128,9 @@ class HierarchyTask(Task):
         p = torch.cat([part[0] for part in seen]).numpy()
         y = torch.cat([part[1] for part in seen]).numpy()
         leaves = self.taxonomy.level_nodes(self.taxonomy.n_levels)
+        leaves = leaves[~self.loss.absent.cpu().numpy()[leaves]]  # of the others training could learn nothing
         truth = self.taxonomy.at_level(y, self.taxonomy.n_levels)
-        known = truth >= 0
+        known = np.isin(truth, leaves)
         value = macro_average_precision(p[known][:, leaves], np.searchsorted(leaves, truth[known]))
         return {self.monitor: value if value is not None else 0.0}
 

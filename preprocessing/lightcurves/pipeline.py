@@ -45,7 +45,7 @@ class LightcurvesPipeline:
     """
 
     domain: ClassVar[str] = "lightcurves"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4  # more sentinels of hosts are missing
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None

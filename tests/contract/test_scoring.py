@@ -87,7 +87,7 @@ def test_a_hierarchical_judge_knows_a_vague_answer_from_a_wrong_one() -> None:
     other = next(name for name in tree.leaves if tree.parent[tree.position[name]] != tree.position[above])
     called = [leaf, above, other, other]
     table = pd.DataFrame({"id": list("abcd"), "label": leaf, "class": called, "days": [64.0, 64.0, 64.0, 8.0]})
-    table = table.assign(probability=[0.9, 0.8, 0.7, 0.99], anomaly=[0.1, 0.5, 0.3, 0.9], index_row=[0, 1, 2, 3])
+    table = table.assign(probability=[0.9, 0.8, 0.7, 0.99], entropy=[0.1, 0.5, 0.3, 0.9], index_row=[0, 1, 2, 3])
     picked = {heading: list(rows["id"]) for heading, rows in judge.notable(table, 2).items()}
     assert list(picked.values()) == [["c"], ["b", "c"]]
     assert judge.notable(table, 2)["The model knows least"]["caption"].iloc[0].endswith("0.800 at 64 d")

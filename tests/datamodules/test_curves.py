@@ -48,8 +48,8 @@ def test_unknown_labels_are_left_out_and_windows_repeat_the_same_objects() -> No
     assert sorted(seen) == sorted((row, day) for row in data.rows["test"].tolist() for day in (4.0, 64.0, 1024.0))
     (rows, batch), *_ = data.batches(source())
     assert len(rows) == 7
-    assert torch.isinf(batch["days"]).all()  # new files: one row an object with all its epochs
-    assert torch.isfinite(batch["elapsed"]).all()
+    # New files: one row an object with all its epochs, as old as the last one.
+    assert torch.equal(batch["days"], batch["elapsed"]) and torch.equal(batch["seen_days"], batch["elapsed"])
 
 
 def test_a_question_sees_the_epochs_up_to_the_last_detection_by_its_day() -> None:

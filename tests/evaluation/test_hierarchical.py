@@ -103,7 +103,7 @@ def test_classes_stop_at_the_deepest_sure_node_and_inner_labels_count_where_they
     judge = HierarchicalJudge("supernnova", confidence=0.6, calibrate=False, bootstrap=Bootstrap(20))
     applied = judge.apply(table(p, nodes, tree), judge.fit(table(p, nodes, tree)))
     assert (applied.loc[applied["class"] != "SN", "probability"] >= 0.6).all()
-    assert ((applied["anomaly"] >= 0) & (applied["anomaly"] <= 1)).all()
+    assert ((applied["entropy"] >= 0) & (applied["entropy"] <= 1)).all()
     result = judge.evaluate(applied)
     assert result.metrics["level1/n/64d"] == 500
     assert result.metrics["leaf/n/64d"] == 250

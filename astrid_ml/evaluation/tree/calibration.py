@@ -6,7 +6,7 @@ objects, so that a family with little to correct is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ LEAST = 1e-30  # of a child in a mean of logs: no model rules a class out for al
 
 
 def clock(days: Floats) -> Floats:
-    """log2 of days in [0, 1]; a window without end counts as the longest."""
+    """log2 of days in [0, 1]; what is longer than the longest window counts as that."""
     out: Floats = np.log2(np.clip(days, 1.0, LONGEST)) / np.log2(LONGEST)
     return out
 
@@ -50,7 +50,8 @@ def conditional_logs(p: Floats, group: list[int], parent: int, least: float = 1e
 def fit_nodes(tree: Taxonomy, p: Floats, nodes: Ints, days: Floats, objects: Any) -> dict[str, Any]:
     """Fit z_k = s(t) log p_k + b_k(t) for each family, s and b piecewise linear in t = log2(days), by likelihood.
 
-    Only objects below the family's parent take part, each with the weight of one however many windows it has.
+    Only objects below the family's parent take part, each with the weight of one however many windows it has. Children
+    that training did not have take no part.
 
     Args:
         tree: the taxonomy.
@@ -64,16 +65,24 @@ def fit_nodes(tree: Taxonomy, p: Floats, nodes: Ints, days: Floats, objects: Any
         first, then the offsets.
     """
     out: dict[str, Any] = {}
-    codes = pd.factorize(np.asarray(objects))[0]
+    codes, absent = pd.factorize(np.asarray(objects))[0], absent_nodes(p)
     for siblings in tree.sibling_groups:
         group, parent = list(siblings), int(tree.parent[siblings[0]])
-        below = (nodes >= 0) & tree.ancestors[nodes][:, group].any(axis=1)
+        alive = [number for number, child in enumerate(group) if not absent[child]]
+        known = [group[number] for number in alive]
+        below = (nodes >= 0) & tree.ancestors[nodes][:, known].any(axis=1)
         fitted = unchanged(len(group))
-        if len(group) > 1 and below.sum() > 0:
-            y = tree.ancestors[nodes[below]][:, group].argmax(axis=1)
-            family = Family(conditional_logs(p[below], group, parent), y, basis(clock(days[below])), codes[below])
-            fitted = family.fit(family.best_ridge())
+        if len(known) > 1 and below.sum() > 0:
+            y = tree.ancestors[nodes[below]][:, known].argmax(axis=1)
+            family = Family(conditional_logs(p[below], known, parent), y, basis(clock(days[below])), codes[below])
+            fitted[:, [0, *(1 + number for number in alive)]] = family.fit(family.best_ridge())
         out[tree.nodes[parent]] = fitted.tolist()
+    return out
+
+
+def absent_nodes(p: Floats) -> Mask:
+    """(n, n_nodes) -> (n_nodes,): nodes to which a model gives nothing at all, since its training had none of them."""
+    out: Mask = (p == 0).all(axis=0) if len(p) else np.zeros(p.shape[1], dtype=bool)
     return out
 
 
@@ -153,14 +162,27 @@ def _logits(parameters: Floats, logs: Floats, functions: Floats) -> Floats:
     return out
 
 
-def apply_nodes(tree: Taxonomy, p: Floats, days: Floats, parameters: dict[str, Any]) -> Floats:
-    """Calibrated node probabilities, consistent again: children sum to their parent."""
+def apply_nodes(
+    tree: Taxonomy, p: Floats, days: Floats, parameters: dict[str, Any], absent: Sequence[str] = ()
+) -> Floats:
+    """Calibrated node probabilities, consistent again: children sum to their parent.
+
+    Args:
+        tree: the taxonomy.
+        p: (n, n_nodes) consistent probabilities.
+        days: (n,) as they were fitted.
+        parameters: of :func:`fit_nodes`.
+        absent: nodes that training did not have; they keep 0.
+    """
     conditional, t = np.ones_like(p), clock(days)
+    lost = np.isin(tree.nodes, list(absent))
     for siblings in tree.sibling_groups:
         group, parent = list(siblings), int(tree.parent[siblings[0]])
         logs = conditional_logs(p, group, parent)
         fitted = np.asarray(parameters[tree.nodes[parent]])
         z = _logits(fitted, logs, basis(t, len(fitted) - 1))  # a checkpoint's own knots
+        if lost[group].any() and not lost[group].all():
+            z[:, lost[group]] = -np.inf
         conditional[:, group] = np.exp(log_softmax(z, axis=1))
     return tree.probabilities(conditional)
 
@@ -175,8 +197,9 @@ def joined_nodes(tree: Taxonomy, parts: Iterable[Floats]) -> Floats:
         tree: the taxonomy.
         parts: (n, n_nodes) consistent probabilities of each model; one is looked at after the other.
     """
-    total, count = np.zeros((0, len(tree.nodes))), 0
+    total, count, absent = np.zeros((0, len(tree.nodes))), 0, np.ones(len(tree.nodes), dtype=bool)
     for p in parts:
+        absent &= absent_nodes(p)
         logs = np.zeros(p.shape)
         for siblings in tree.sibling_groups:
             group = list(siblings)
@@ -185,5 +208,8 @@ def joined_nodes(tree: Taxonomy, parts: Iterable[Floats]) -> Floats:
     conditional = np.ones_like(total)
     for siblings in tree.sibling_groups:
         group = list(siblings)
-        conditional[:, group] = np.exp(log_softmax(total[:, group] / count, axis=1))
+        logs = total[:, group] / count
+        if absent[group].any() and not absent[group].all():
+            logs[:, absent[group]] = -np.inf  # no member knows them
+        conditional[:, group] = np.exp(log_softmax(logs, axis=1))
     return tree.probabilities(conditional)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.scoring import JOINED, member_column
-from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.rankings import Ranking
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.evaluation.tree.calibration import apply_nodes, fit_nodes, joined_nodes
+from astrid_ml.evaluation.tree.applied import BRIEF, SEEN, WINDOW, age_of, answers, nodes_of, nodes_of_members
+from astrid_ml.evaluation.tree.calibration import absent_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
 from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval
 from astrid_ml.evaluation.tree.metrics import (
@@ -29,7 +29,7 @@ from astrid_ml.evaluation.tree.metrics import (
     top_label_ece,
 )
 from astrid_ml.evaluation.tree.ranking import tree_difference, tree_ranking
-from astrid_ml.evaluation.tree.remarks import flatten, guesses, remarks
+from astrid_ml.evaluation.tree.remarks import flatten, guesses, of_absent, remarks
 from astrid_ml.evaluation.tree.sets import NodeSets, measured_nodes, with_node_sets
 from astrid_ml.evaluation.tree.views import View, headline_day, scores_of, views
 from astrid_ml.metrics.binary import roc_auc
@@ -55,6 +55,7 @@ class HierarchicalJudge:
     """
 
     purpose: ClassVar[str] = "hierarchy"
+    brief: ClassVar[tuple[str, ...]] = BRIEF
 
     taxonomy: str
     confidence: Share = 0.5
@@ -69,18 +70,22 @@ class HierarchicalJudge:
         return load_taxonomy(self.taxonomy)
 
     def fit(self, validation: pd.DataFrame) -> dict[str, Any]:
-        """{kind, parameters, calibrated}: calibration of every family of siblings."""
+        """{kind, parameters, calibrated, clock, absent}: calibration of every family of siblings.
+
+        It drifts with the age of what was seen, and leaves out the nodes that training did not have.
+        """
         tree = self.tree
         rule = f"deepest node with a probability of at least {self.confidence:g}"
         if not self.calibrate and self.sets is None:
             return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule}
         scores, nodes = scores_of(validation, tree), tree.encode(list(validation["label"]))
         sets = self._sets_of(tree, scores, nodes, validation)
+        lost = {"absent": [tree.nodes[number] for number in np.flatnonzero(absent_nodes(scores))]}
         if not self.calibrate:
-            return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule, **sets}
-        days = validation["days"].to_numpy(dtype=np.float64)
-        parameters = fit_nodes(tree, scores, nodes, days, validation["group_id"])
-        return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule, **sets}
+            return {"kind": "none", "parameters": {}, "calibrated": False, "rule": rule, **lost, **sets}
+        clock = {"clock": SEEN if SEEN in validation else WINDOW}
+        parameters = fit_nodes(tree, scores, nodes, age_of(validation, clock), validation["group_id"])
+        return {"kind": "nodes", "parameters": parameters, "calibrated": True, "rule": rule, **clock, **lost, **sets}
 
     def _sets_of(self, tree: Taxonomy, scores: Floats, nodes: Ints, known: pd.DataFrame) -> dict[str, Any]:
         return {} if self.sets is None else {"sets": self.sets.fit(tree, scores, nodes, known)}
@@ -95,13 +100,14 @@ class HierarchicalJudge:
         tree = self.tree
         nodes = tree.encode(list(unseen["label"]))
         sets = {} if self.sets is None else self._sets_of(tree, scores_of(unseen, tree, "p_"), nodes, unseen)
+        lost = set.intersection(*(set(fitted.get("absent", ())) for fitted in members)) if members else set()
+        sets["absent"] = [name for name in tree.nodes if name in lost]
         return {"kind": JOINED, "parameters": {}, "calibrated": sure, "rule": rule, "members": list(members), **sets}
 
     def apply(self, predictions: pd.DataFrame, fitted: dict[str, Any]) -> pd.DataFrame:
-        """Add ``p_<node>``, ``class``, ``probability`` (of that class) and ``anomaly``.
+        """Add ``p_<node>`` and the columns of :func:`astrid_ml.evaluation.tree.applied.answers`.
 
-        ``anomaly`` is the entropy of the leaves over that of a uniform guess: 0 sure of one leaf, 1 knows nothing. Of
-        joined members it is that of their common leaves: where the members disagree it is high too.
+        Of joined members the entropy is that of their common leaves: where the members disagree it is high too.
         """
         tree = self.tree
         if fitted.get("kind") == JOINED:
@@ -110,15 +116,7 @@ class HierarchicalJudge:
             predictions, told = predictions.drop(columns=own), p
         else:
             p, told = nodes_of(predictions, tree, fitted), scores_of(predictions, tree)
-        called = tree.deepest_confident(p, self.confidence)
-        leaves = p[:, tree.level_nodes(tree.n_levels)]
-        entropy = -(leaves * np.log(np.clip(leaves, 1e-300, None))).sum(axis=1) / np.log(leaves.shape[1])
-        added: dict[str, Any] = {
-            "class": np.array(tree.nodes, dtype=object)[called],
-            "probability": p[np.arange(len(p)), called],
-            "anomaly": entropy,
-        }
-        added |= {f"p_{name}": p[:, number] for number, name in enumerate(tree.nodes)}
+        added = answers(p, tree, self.confidence)
         predictions = predictions.reset_index(drop=True)
         sets = with_node_sets(predictions, tree, told, fitted.get("sets"))
         return pd.concat([predictions, pd.DataFrame(added), sets], axis=1)
@@ -154,6 +152,7 @@ class HierarchicalJudge:
         result.tables["metrics_over_days"] = table
         for flat in rows:
             flatten(result, flat, ECE_MINIMUM)
+        result.remarks.extend(of_absent(tree, known, nodes[nodes >= 0]))
         self._measure_sets(tree, known, nodes[nodes >= 0], shown, result)
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
@@ -173,7 +172,7 @@ class HierarchicalJudge:
         wrong = ~(tree.ancestors[true, called] | tree.ancestors[called, true])
         chosen = {
             "Wrong, and the model is surest": known[wrong].nlargest(most, "probability"),
-            "The model knows least": known.nlargest(most, "anomaly"),
+            "The model knows least": known.nlargest(most, "entropy"),
         }
         words = "{id}; {label}, called {class} with probability {probability:.3f} at {days:g} d"
         return {
@@ -287,38 +286,24 @@ def level_metrics(view: View) -> dict[str, float | None]:
     out: dict[str, float | None] = {"n": float(len(y)), "accuracy": float(np.mean(called == y))}
     out["macro_f1"] = macro_f1(confusion_matrix(y, called, k))
     out["macro_aucpr"], out["macro_roc_auc"] = macro_average_precision(view.p, y), macro(roc_auc, view.p, y)
-    prior = np.tile(np.bincount(y, minlength=k) / len(y), (len(y), 1))
-    for suffix, values in (("", view.p), ("_uncalibrated", view.raw), ("_prior", prior)):
-        out[f"nll{suffix}"] = float(-np.mean(np.log(np.clip(values[np.arange(len(y)), y], _EDGE, 1))))
-        out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1)))
+    out |= likelihoods(view)
     out |= guesses(y, k)
     out["ece"] = top_label_ece(view.p, y)
     out["ece_excess"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
     return out
 
 
-def nodes_of(table: pd.DataFrame, tree: Taxonomy, fitted: dict[str, Any]) -> Floats:
-    """Node probabilities of one model, (n, n_nodes): calibrated where that was fitted."""
-    p = scores_of(table, tree)
-    if fitted.get("kind") != "nodes":
-        return p
-    return apply_nodes(tree, p, table["days"].to_numpy(dtype=np.float64), fitted["parameters"])
+def likelihoods(view: View) -> dict[str, float | None]:
+    """NLL and Brier of the probabilities, of the raw scores and of the prior, over objects whose class training had.
 
-
-def nodes_of_members(table: pd.DataFrame, tree: Taxonomy, members: Sequence[dict[str, Any]]) -> Iterator[Floats]:
-    """Of each member the node probabilities, one after the other.
-
-    Args:
-        table: with each member's node scores, see :func:`astrid_ml.contracts.scoring.member_column`.
-        tree: the taxonomy.
-        members: what was fitted for each.
-
-    Raises:
-        UserError: a member's scores are not there.
+    Of a class that it did not have a model knows nothing: how often that happens is said beside, not averaged in.
     """
-    for number, fitted in enumerate(members):
-        own = {f"score_{node}": member_column(f"score_{node}", number) for node in tree.nodes}
-        if absent := [name for name in own.values() if name not in table]:
-            got = f"no {', '.join(absent[:3])}"
-            raise UserError("the scores of each member of a joined model", got, "score the samples with the checkpoint")
-        yield nodes_of(pd.DataFrame({"days": table["days"]} | {n: table[o] for n, o in own.items()}), tree, fitted)
+    k, there = len(view.names), ~absent_nodes(view.raw)[view.y]
+    y, rows = view.y[there], np.arange(int(there.sum()))
+    prior = np.tile(np.bincount(y, minlength=k) / max(len(y), 1), (len(y), 1))
+    out: dict[str, float | None] = {}
+    for suffix, values in (("", view.p[there]), ("_uncalibrated", view.raw[there]), ("_prior", prior)):
+        hit = np.clip(values[rows, y], _EDGE, 1)
+        out[f"nll{suffix}"] = float(-np.mean(np.log(hit))) if len(y) else None
+        out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1))) if len(y) else None
+    return out

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.tree.calibration import absent_nodes
+from astrid_ml.evaluation.tree.views import scores_of
+from astrid_ml.taxonomy import Taxonomy
 from astrid_ml.types import Floats, Ints
 
 DRAWS = 200  # of random calls
@@ -109,6 +113,26 @@ def remarks(
                 f"The headline {value:.3f}{ends} is not shown to be better than a guess, which gives {guess:.3f}."
             )
     return said
+
+
+def of_absent(tree: Taxonomy, known: pd.DataFrame, nodes: Ints) -> list[str]:
+    """What must be said of tested objects whose class training did not have.
+
+    Args:
+        tree: the taxonomy.
+        known: predictions with ``score_<node>`` and ``group_id``.
+        nodes: (n,) their true nodes.
+    """
+    lost = absent_nodes(scores_of(known, tree))
+    of = known["group_id"].groupby(np.array(tree.nodes, dtype=object)[nodes]).nunique()
+    counts = {name: int(of[name]) for name in sorted(of.index) if lost[tree.position[str(name)]]}
+    if not counts:
+        return []
+    words = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+    return [
+        f"Training had no object of {words}: {sum(counts.values()):,} of {known['group_id'].nunique():,} tested objects "
+        "are of a class that this model cannot name. Log-losses and Brier scores are of the others."
+    ]
 
 
 def flatten(result: EvaluationResult, row: Mapping[Any, Any], least: int) -> None:

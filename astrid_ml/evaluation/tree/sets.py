@@ -6,6 +6,7 @@ of days, from the validation objects that are of it. A node that too few of them
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation.sets.conformal import COLUMN, IntervalOf, Measured, limit_of
+from astrid_ml.evaluation.tree.calibration import absent_nodes
 from astrid_ml.evaluation.tree.views import levels
 from astrid_ml.taxonomy import Taxonomy
 from astrid_ml.types import Count, Floats, Ints, Level, Mask
@@ -77,8 +79,9 @@ class NodeSets:
 def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: dict[str, Any] | None) -> pd.DataFrame:
     """The sets of each level in words: names with `` or `` between; ``none`` where all are ruled out.
 
-    Null where no limit was fitted for the window, no columns where the checkpoint has none at all. What is seen longer
-    than the longest window counts as that one.
+    A curve of another age than the windows' has the limits of the nearest one, by the logarithm of the days. Null
+    where no limit was fitted for it, no columns where the checkpoint has none at all. What training did not have is in
+    no set.
 
     Args:
         table: with ``days``.
@@ -92,11 +95,7 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
     if fitted is None:
         return pd.DataFrame(index=table.index)
     windows = fitted["windows"]
-    days = table["days"].to_numpy(dtype=np.float64)
-    held = {day: days == float(day) for day in windows}
-    if windows:
-        longest = max(windows, key=float)
-        held[longest] = days >= float(longest)
+    held, absent = windows_of(table["days"].to_numpy(dtype=np.float64), list(windows)), absent_nodes(scores)
     out = {}
     for level, name in levels(tree):
         own = tree.level_nodes(level)
@@ -106,12 +105,27 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
             if all(limit is None for limit in limits):
                 continue
             lowest = np.array([-np.inf if limit is None else limit for limit in limits])
+            lowest[absent[own]] = np.inf
             may_be: Mask = scores[here][:, own] >= lowest
             sets, which = np.unique(may_be, axis=0, return_inverse=True)
             said = np.array([BETWEEN.join(tree.nodes[k] for k in own[row]) or NONE for row in sets], dtype=object)
             words[here] = said[which.reshape(-1)]
         out[column_of(name)] = words
     return pd.DataFrame(out, index=table.index)
+
+
+def windows_of(days: Floats, windows: Sequence[str]) -> dict[str, Mask]:
+    """Window -> the rows that are nearest to it, by the logarithm of their days (below a day they count as one).
+
+    >>> {day: rows.tolist() for day, rows in windows_of(np.array([16.0, 15.3, 900.0]), ["8", "16", "1024"]).items()}
+    {'8': [False, False, False], '16': [True, True, False], '1024': [False, False, True]}
+    """
+    if not windows:
+        return {}
+    places = np.log2(np.maximum([float(day) for day in windows], 1.0))
+    age = np.log2(np.clip(days, 1.0, float(2 ** places.max())))
+    nearest = np.abs(age[:, None] - places).argmin(axis=1)
+    return {day: nearest == number for number, day in enumerate(windows)}
 
 
 def column_of(level: str) -> str:

@@ -113,7 +113,7 @@ def test_a_tree_of_members_is_the_mean_of_their_calibrated_logs(
     leaves = found[[f"p_{name}" for name in tree.leaves]].to_numpy()
     np.testing.assert_allclose(leaves.sum(axis=1), 1.0, atol=1e-12)
     entropy = -(leaves * np.log(leaves)).sum(axis=1) / np.log(len(tree.leaves))
-    np.testing.assert_allclose(found["anomaly"], entropy, atol=1e-9)
+    np.testing.assert_allclose(found["entropy"], entropy, atol=1e-9)
 
 
 def test_of_two_siblings_it_is_the_mean_of_log_odds() -> None:
