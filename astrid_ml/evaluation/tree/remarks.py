@@ -129,9 +129,10 @@ def of_absent(tree: Taxonomy, known: pd.DataFrame, nodes: Ints) -> list[str]:
     if not counts:
         return []
     words = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
+    share = f"{sum(counts.values()):,} of {known['group_id'].nunique():,} tested objects"
     return [
-        f"Training had no object of {words}: {sum(counts.values()):,} of {known['group_id'].nunique():,} tested objects "
-        "are of a class that this model cannot name. Log-losses and Brier scores are of the others."
+        f"Training had no object of {words}: {share} are of a class that this model cannot name. "
+        "Log-losses and Brier scores are of the others."
     ]
 
 
