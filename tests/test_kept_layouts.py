@@ -111,7 +111,7 @@ def same(found: pd.DataFrame, kept: pd.DataFrame, digits: float) -> None:
     found = found[kept.columns]
     if "days" in kept:
         assert np.isfinite(found["days"]).all()
-        changed = [name for name in kept if name.startswith(BY_AGE)]
+        changed = [str(name) for name in kept if str(name).startswith(BY_AGE)]
         found, kept = found.drop(columns=changed), kept.drop(columns=changed)
     if "decision" in kept:  # a score at its threshold may fall on either side of it
         values = kept["probability"].fillna(kept["score"]) if "probability" in kept else kept["score"]

@@ -178,6 +178,14 @@ class EmbedsBatches(Protocol):
 
 
 @runtime_checkable
+class EmbedsQuestions(Protocol):
+    """A task that answers several questions of each sample, and says what its network knows at each."""
+
+    def embed_questions(self, batch: dict[str, Tensor]) -> Tensor | None:
+        """(B Q, width), in the order of the rows of ``scores``; None of a network that does not tell."""
+
+
+@runtime_checkable
 class AnswersEmbedded(Embeds, Protocol):
     """A network whose last layer can be asked by itself: ``answer(embed(x))`` is its answer to ``x``."""
 

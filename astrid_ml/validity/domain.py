@@ -14,6 +14,7 @@ from astrid_ml.validity.appearance import INSIDE as LOOKS
 from astrid_ml.validity.appearance import checked_appearance
 from astrid_ml.validity.density import INSIDE as DENSE
 from astrid_ml.validity.density import checked_density
+from astrid_ml.validity.novelty import checked_novelty
 
 # Columns that say where a sample is from. A detector is judged where it is the instrument (exposures of ramps):
 # those of one camera are alike.
@@ -29,6 +30,7 @@ RANGES = {
     "group_time": "group time (s)",
 }
 SLACK = 1e-3  # of a bound: headers round
+ADDED = ("appearance", "novelty")  # parts that domains of earlier versions lack
 IN_DOMAIN, OUTSIDE = "in_domain", "outside_because"
 
 
@@ -54,7 +56,11 @@ class Facts:
 
 
 def fit_domain(
-    facts: Facts, density: dict[str, Any] | None, sky: str | None, appearance: dict[str, Any] | None = None
+    facts: Facts,
+    density: dict[str, Any] | None,
+    sky: str | None,
+    appearance: dict[str, Any] | None = None,
+    novelty: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The domain of training samples, as plain containers.
 
@@ -63,10 +69,11 @@ def fit_domain(
         density: see :func:`astrid_ml.validity.density.fit_density`.
         sky: convention of the stamps.
         appearance: see :func:`astrid_ml.validity.appearance.fit_appearance`.
+        novelty: see :func:`astrid_ml.validity.novelty.fit_novelty`.
 
     Returns:
         ``values`` (column -> texts), ``filters`` (mission -> texts), ``ranges`` (name -> [lowest, highest]), ``sky``,
-        ``simulated``, ``density``, ``appearance``.
+        ``simulated``, ``density``, ``appearance``, ``novelty``.
     """
     table = facts.table
     values = {name: sorted(table[name].dropna().astype(str).unique()) for name in ORIGIN if name in table}
@@ -84,6 +91,7 @@ def fit_domain(
         "simulated": facts.simulated,
         "density": density,
         "appearance": appearance,
+        "novelty": novelty,
     }
 
 
@@ -96,7 +104,7 @@ def joined_domain(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     if not parts:
         return None
     first = parts[0]
-    out: dict[str, Any] = {name: first.get(name) for name in ("sky", "simulated", "density", "appearance")}
+    out: dict[str, Any] = {name: first.get(name) for name in ("sky", "simulated", "density", *ADDED)}
     for key in ("values", "filters"):
         names = sorted({name for part in parts for name in part[key]})
         out[key] = {name: sorted({text for part in parts for text in part[key].get(name, [])}) for name in names}
@@ -240,6 +248,12 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
         else f"mean distance to {density['neighbours']} of {len(density['reference']):,} training samples, "
         f"at most {density['threshold']:.3g} ({DENSE:.0%} of validation)"
     )
+    novelty = domain.get("novelty")
+    if novelty is not None:
+        out["novelty"] = (
+            f"distance from {len(novelty['centres'])} classes, as a p-value among {len(novelty['distances']):,} "
+            f"validation answers in {len(novelty['counts'])} bins of age"
+        )
     appearance = domain.get("appearance")
     if appearance is not None:
         out["appearance"] = (
@@ -253,8 +267,7 @@ def checked_domain(domain: Any) -> str:
     """What is wrong with a domain that a file holds; empty where nothing is."""
     if domain is None or not isinstance(domain, dict) or "ranges" not in domain:
         return "" if domain is None or isinstance(domain, dict) else "a domain of validity that is none"
-    # Those of earlier versions know nothing of the appearance.
-    if set(domain) | {"appearance"} != {"values", "filters", "ranges", "sky", "simulated", "density", "appearance"}:
+    if set(domain) | set(ADDED) != {"values", "filters", "ranges", "sky", "simulated", "density", *ADDED}:
         return "a domain of validity with other parts"
     for name in ("values", "filters"):
         if not isinstance(domain[name], dict) or not all(
@@ -266,7 +279,8 @@ def checked_domain(domain: Any) -> str:
         return "ranges of validity that are none"
     if not isinstance(domain["simulated"], bool | None) or not isinstance(domain["sky"], str | None):
         return "a domain of validity of other values"
-    return checked_density(domain["density"]) or checked_appearance(domain.get("appearance"))
+    found = checked_density(domain["density"]) or checked_appearance(domain.get("appearance"))
+    return found or checked_novelty(domain.get("novelty"))
 
 
 def _is_range(ends: Any) -> bool:

@@ -94,6 +94,12 @@ class CurveNetwork(nn.Module):
         seen, when = queries.gather(1, last), elapsed.gather(1, last)
         return self.head.known(self.read(values, lengths, static, seen), static, when, seen)[:, 0]
 
+    def embed_questions(
+        self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor
+    ) -> Tensor:
+        """What the last layer sees at each question, (B, Q, latent); arguments as of ``forward``."""
+        return self.head.known(self.read(values, lengths, static, queries), static, elapsed, queries)
+
     def read(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor) -> Tensor:
         """(B, Q, width): what is kept of each curve at each question; arguments as of ``forward``."""
         tokens = self.measured(torch.cat([self.encode(values), *self.more(values)], dim=1))

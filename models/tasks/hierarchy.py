@@ -76,6 +76,15 @@ class HierarchyTask(Task):
         out: Tensor | None = None if embed is None else embed(*(batch[name] for name in names))
         return out
 
+    def embed_questions(self, batch: Batch) -> Tensor | None:
+        """See :class:`astrid_ml.contracts.scoring.EmbedsQuestions`."""
+        embed: Any = getattr(self.network, "embed_questions", None)
+        names = ("values", "lengths", "static", "queries", "elapsed")
+        if embed is None:
+            return None
+        out: Tensor = embed(*(batch[name] for name in names))
+        return out[:, : batch["days"].shape[1]].flatten(0, 1)
+
     def compute_loss(self, batch: Batch) -> Tensor:
         loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
         return loss

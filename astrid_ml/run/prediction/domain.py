@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.checkpoint.novelty import fitted_novelty
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
@@ -139,7 +140,8 @@ def fit_validity(
     first, second = (seen_by(task, data, source, rows) for rows in some)
     density = None if first.known is None or second.known is None else fit_density(first.known, second.known)
     looks = None if first.looks is None or second.looks is None else fit_appearance(first.looks, second.looks)
-    return fit_domain(Facts(table, simulated), density, sky, looks)
+    novelty = fitted_novelty(task, data, source, (train, val))
+    return fit_domain(Facts(table, simulated), density, sky, looks, novelty)
 
 
 def domain_of(

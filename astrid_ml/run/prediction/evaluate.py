@@ -13,6 +13,7 @@ import pandas as pd
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import LoadedModel, load_model
+from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.checkpoint.schema import SCHEMA
@@ -156,6 +157,8 @@ def scores_of(model: LoadedModel, dataset: PreparedDataset, rows: Ints) -> pd.Da
     joined = pd.concat([index.drop(columns=["array", "row"]), table.rename(columns={"row": "index_row"})], axis=1)
     rows, at = np.unique(joined["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
     joined = beside(joined, domain_of(model, dataset, rows, simulated_of(dataset.meta)), at)
+    asked, positions = (model.tasks[0], model.datamodule), joined["index_row"].to_numpy(dtype=np.int64)
+    joined = with_novelty(joined, model.record.validity, asked, dataset, rows, positions)
     return with_baselines(joined, model.record.baselines, model.datamodule, dataset)
 
 

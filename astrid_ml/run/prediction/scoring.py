@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.contracts.by_part import TOLD_FROM, identity_of, told_apart, without_repeats
 from astrid_ml.contracts.by_part import counted as reasons_of
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, SampleSource, Unit
@@ -204,8 +205,9 @@ def with_domain(
     """
     rows = np.arange(len(source.index), dtype=np.int64)
     found = domain_of(model, source, rows, simulated, other_sky)
-    places = pd.Series(rows, index=source.index["id"].astype(str))
-    return beside(scored, found, places.loc[scored["id"].astype(str)].to_numpy())
+    places = pd.Series(rows, index=source.index["id"].astype(str)).loc[scored["id"].astype(str)].to_numpy()
+    asked = (model.tasks[0], model.datamodule)
+    return with_novelty(beside(scored, found, places), model.record.validity, asked, source, None, places)
 
 
 def name_apart(source: SampleSource, identity: Sequence[str]) -> int:

@@ -15,6 +15,7 @@ from pytorch_lightning import seed_everything
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
+from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.contracts.programs import FitsItself
@@ -145,7 +146,10 @@ def told(work: RoundWork, record: Record, task: ModelTask, datamodule: ModelData
     table = with_baselines(table, record.baselines, datamodule, work.dataset)
     rows, at = np.unique(table["index_row"].to_numpy(dtype=np.int64), return_inverse=True)
     found = domain_of_rows(record.validity, (task, datamodule), work.dataset, rows, simulated_of(work.dataset.meta))
-    return work.judge.apply(beside(table, found, at), record.calibration)
+    positions = table["index_row"].to_numpy(dtype=np.int64)
+    table = beside(table, found, at)
+    table = with_novelty(table, record.validity, (task, datamodule), work.dataset, rows, positions)
+    return work.judge.apply(table, record.calibration)
 
 
 def trained(
