@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from astrid_ml.build import registry, resolve, with_defaults
+from astrid_ml.build import build, registry, resolve, with_defaults
 from astrid_ml.checkpoint.load import LoadedModel, load_model
 from astrid_ml.config import in_use, option_names, refuse_no_name
 from astrid_ml.dataset.prepared import PreparedDataset
@@ -22,6 +22,8 @@ from astrid_ml.typed_values import unreadable
 from astrid_ml.values import example_of, fields_of, fits, words_of
 
 __all__ = ["PreparedDataset", "compose", "load_checkpoint", "predict", "train"]
+
+COLUMNS = ("full", "brief")  # of tables of predictions
 
 
 def compose(*overrides: str) -> Any:
@@ -142,6 +144,7 @@ def predict(
     format: str | Sequence[str] | None = None,
     prevalence: float | str | None = None,
     allow_outside: bool = False,
+    columns: str = "full",
 ) -> dict[str, Any]:
     """Score raw files. Typed again with the same words, it scores what is missing.
 
@@ -162,11 +165,14 @@ def predict(
         prevalence: share of real ones in the sky, ``1/300`` or a number: probabilities and threshold are for it. None
             keeps that of the checkpoint.
         allow_outside: give probabilities outside the checkpoint's domain of validity too; there they are null.
+        columns: ``full``, or ``brief``: what a reader of a list needs, without columns that hold nothing.
 
     Returns:
         The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
+    from astrid_ml.checkpoint.predictions import FIRST
+    from astrid_ml.contracts.scoring import HasBrief
     from astrid_ml.described.formats import formats_of
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
@@ -184,6 +190,8 @@ def predict(
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(path) for path in inputs]
     _refuse_raw(Path(output_dir), paths)
     share, where, formats = share_of(shard), device_of(device), formats_of(format)
+    if columns not in COLUMNS:
+        raise UserError(f"columns of {' or '.join(COLUMNS)}", repr(columns), "choose one of them")
     record, _ = read_record(Path(ckpt_path))
     config = with_prevalence(merged(record.config, overrides) if overrides else record.config, prevalence)
     settled_calibration(config, record.calibration, trust)  # refused before a file is opened
@@ -192,9 +200,10 @@ def predict(
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where, allow_outside)
-    return predict_files(
-        scoring, record, chosen, Workplace(Path(output_dir), executor or Serial(), share, formats=formats)
-    )
+    judge = build(config["evaluation"], trust)
+    brief = (judge.brief if isinstance(judge, HasBrief) else FIRST) if columns == "brief" else None
+    workplace = Workplace(Path(output_dir), executor or Serial(), share, formats=formats, brief=brief)
+    return predict_files(scoring, record, chosen, workplace)
 
 
 def _check_place(name: str, place: object) -> None:

@@ -20,7 +20,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
-from astrid_ml.preprocessing.lightcurves.select.presence import DRAWS, Presence
+from astrid_ml.preprocessing.lightcurves.select.presence import DRAWS, Presence, facts_of_curves
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Count, Floats, Floats32, Ints, InUnits, Mask, Positive, Whole
 
@@ -105,6 +105,15 @@ class CurveDataModule(PreparedDataModule):
         return [
             draw_png(DrawnEpochs.of(name, None if pd.isna(label) else str(label), part)) for name, label, part in parts
         ]
+
+    def domain_facts(self, source: SampleSource, rows: Ints, training: bool) -> pd.DataFrame:
+        """See :class:`astrid_ml.contracts.scoring.TellsFacts`; a host that training leaves out may be none."""
+        hosts = [name for name in self.standardiser.columns if name.startswith("HOSTGAL")]
+        index = rows_of(source, rows, ["flux_kind", *hosts]).reset_index(drop=True)
+        found = facts_of_curves(*source.ragged("epochs", rows), index)
+        if training and "host" in found and self.presence is not None and self.presence.host > 0 and len(found):
+            found.loc[len(found) - 1, "host"] = "none"
+        return found
 
     reads: ClassVar[tuple[str, ...]] = ("lightcurves",)
 

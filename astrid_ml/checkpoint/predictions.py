@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,28 @@ def ordered(table: pd.DataFrame) -> pd.DataFrame:
 def reasons(table: pd.DataFrame) -> dict[str, str]:
     """Column -> why all of it is null, for those that a reader may miss."""
     return {name: why for name, why in WHY_NULL.items() if name not in table or bool(table[name].isna().all())}
+
+
+def brief_columns(wanted: Sequence[str], tables: Iterable[Path]) -> list[str]:
+    """Those of the wanted columns that hold a value in any of some tables, in their order; no row is read.
+
+    Args:
+        wanted: see :class:`astrid_ml.contracts.scoring.HasBrief`.
+        tables: parquet files of predictions.
+    """
+    import pyarrow.parquet as pq
+
+    held: set[str] = set()
+    for path in tables:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(number)
+                for place in range(group.num_columns):
+                    column = group.column(place)
+                    name, statistics = column.path_in_schema.partition(".")[0], column.statistics
+                    if statistics is None or statistics.null_count < group.num_rows:
+                        held.add(name)
+    return [name for name in dict.fromkeys(wanted) if name in held]
 
 
 def write_predictions(

@@ -136,6 +136,27 @@ class Measures(Protocol):
 
 
 @runtime_checkable
+class TellsFacts(Protocol):
+    """A datamodule that knows what decides whether its samples are like those of training."""
+
+    def domain_facts(self, source: SampleSource, rows: Ints, training: bool) -> pd.DataFrame:
+        """A row for each position with columns of :mod:`astrid_ml.validity.domain`; null says nothing.
+
+        Args:
+            source: samples.
+            rows: positions in its index.
+            training: whether these are to bound the domain, with what the training makes of them.
+        """
+
+
+@runtime_checkable
+class HasBrief(Protocol):
+    """A judge that says which columns of its predictions a reader of a list needs, in their order."""
+
+    brief: ClassVar[tuple[str, ...]]
+
+
+@runtime_checkable
 class HasBaselines(Protocol):
     """A judge that compares the scores with baselines, which it fits without the test fold.
 

@@ -67,6 +67,9 @@ class BinaryJudge:
     """
 
     purpose: ClassVar[str] = "binary"
+    brief: ClassVar[tuple[str, ...]] = (
+        *("id", "mission", "score", "probability", "decision", "prediction_set", "in_domain", "outside_because"),
+    )
 
     calibration: Calibration
     threshold: ThresholdRule

@@ -28,7 +28,10 @@ RANGES = {
     "n_epochs": "number of points",
     "n_groups": "number of groups",
     "group_time": "group time (s)",
+    "cadence": "median days between nights",
 }
+# Of light curves. A network reads bands by their wavelength: one within so many nanometres is the same.
+FLUX_KIND, BANDS, HOST, NEAR_BAND = "flux_kind", "bands", "host", 25
 SLACK = 1e-3  # of a bound: headers round
 ADDED = ("appearance", "novelty")  # parts that domains of earlier versions lack
 IN_DOMAIN, OUTSIDE = "in_domain", "outside_because"
@@ -76,7 +79,12 @@ def fit_domain(
         ``simulated``, ``density``, ``appearance``, ``novelty``.
     """
     table = facts.table
-    values = {name: sorted(table[name].dropna().astype(str).unique()) for name in ORIGIN if name in table}
+    named = (*ORIGIN, FLUX_KIND, HOST)
+    values = {name: sorted(table[name].dropna().astype(str).unique()) for name in named if name in table}
+    if BANDS in table:
+        values[BANDS] = sorted(
+            {band for text in table[BANDS].dropna().unique() for band in str(text).split("+")}, key=int
+        )
     ranges = {}
     for name in RANGES:
         known = numbers(table, name)
@@ -183,6 +191,7 @@ def judged(domain: Mapping[str, Any] | None, facts: Facts) -> pd.DataFrame:
     if domain["simulated"] is True and facts.simulated is not True:
         found.add("trained on simulated samples alone", np.ones(n, bool))
     _origin(found, domain, facts.table)
+    _curves(found, domain["values"], facts.table)
     for name, words in RANGES.items():
         if name in domain["ranges"]:
             low, high = domain["ranges"][name]
@@ -227,6 +236,25 @@ def _origin(found: Judged, domain: Mapping[str, Any], table: pd.DataFrame) -> No
             found.add(f"filter {name}{of} was not trained on", where & ~strange)
 
 
+def _curves(found: Judged, known: Mapping[str, Any], table: pd.DataFrame) -> None:
+    """Kinds of flux, bands and absent hosts that training did not have."""
+    if FLUX_KIND in table and FLUX_KIND in known:
+        kinds = table[FLUX_KIND].astype("string")
+        for kind in kinds.dropna().unique():
+            if str(kind) not in known[FLUX_KIND]:
+                found.add(f"{kind} flux was not trained on", (kinds == kind).fillna(False).to_numpy(dtype=bool))
+    if HOST in table and HOST in known and "none" not in known[HOST]:
+        found.add("no host is known, which training never had", (table[HOST] == "none").to_numpy(dtype=bool))
+    if BANDS in table and BANDS in known:
+        trained = np.array([int(band) for band in known[BANDS]])
+        sets = table[BANDS].astype("string").fillna("")
+        for text in sets.unique():
+            far = [b for b in str(text).split("+") if b and np.abs(trained - int(b)).min(initial=9999) > NEAR_BAND]
+            if far:
+                where = (sets == text).to_numpy(dtype=bool)
+                found.add(f"band of {', '.join(far)} nm was not trained on", where)
+
+
 def _range(low: float, high: float) -> str:
     return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
@@ -235,7 +263,9 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
     """A domain for a card: what was trained on."""
     if domain is None or not is_measured(domain):
         return {"domain": "none: it is of an earlier version, or nobody knows what it was trained on"}
-    out = {f"{name}s": ", ".join(texts) for name, texts in domain["values"].items() if name != "filter"}
+    words = {FLUX_KIND: "kinds of flux", BANDS: "bands (nm)", HOST: "host"}
+    named = {name: texts for name, texts in domain["values"].items() if name != "filter"}
+    out = {words.get(name, f"{name}s"): ", ".join(texts) for name, texts in named.items()}
     for mission, texts in domain["filters"].items():
         out[f"filters of {mission}"] = ", ".join(texts)
     out |= {RANGES[name]: _range(*ends) for name, ends in domain["ranges"].items() if name in RANGES}

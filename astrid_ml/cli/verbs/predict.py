@@ -23,7 +23,7 @@ _OF_TRAINING = {
     "datamodule": ("batch_size", "balance", "undersample_ratio", "augment"),
     "evaluation": ("calibration", "threshold"),
 }
-_OF_CHECKPOINTS = ("prevalence", "reader", "survey", "schemas", "evaluation", "datamodule")
+_OF_CHECKPOINTS = ("prevalence", "columns", "reader", "survey", "schemas", "evaluation", "datamodule")
 NORMALISED = "stamps_normalised_before_by_"  # how the pipeline of triplets counts them
 
 
@@ -40,7 +40,7 @@ def first(tree: Mapping[str, Any]) -> None:
 def _refuse_unread(tree: Mapping[str, Any]) -> None:
     """Refuse keys that scoring does not read: those of training, and of a task's own command those that it lacks."""
     if own := tree.get("predictor"):
-        unread = [key for key in _OF_CHECKPOINTS if key not in own and tree.get(key) not in (None, "auto", {})]
+        unread = [key for key in _OF_CHECKPOINTS if key not in own and tree.get(key) not in (None, "auto", "full", {})]
         if unread:
             got, fix = ", ".join(f"{key}=" for key in unread), f"leave out {' and '.join(unread)}"
             raise UserError(f"keys that {str(own['_target_']).rpartition('.')[2]} reads", got, fix)
@@ -78,6 +78,7 @@ def command(cfg: Any) -> int:
         format=tree["format"],
         prevalence=tree["prevalence"],
         allow_outside=tree["allow_outside"],
+        columns=tree["columns"],
     )
     if "shard" in report:
         print(

@@ -14,7 +14,7 @@ import pandas as pd
 from astrid_ml.checkpoint.novelty import fitted_novelty
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
+from astrid_ml.contracts.scoring import Embeds, EmbedsBatches, TellsFacts
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints, Mask
@@ -41,8 +41,8 @@ EXPECTED = 0.95  # of held-out samples of the training dataset that lie inside
 NOT_MEASURED = "the checkpoint holds no domain of validity: it is of an earlier version, or nobody knows it"
 
 
-def facts_of(source: SampleSource, rows: Ints) -> pd.DataFrame:
-    """What the index and the description of its survey say of samples, a row each."""
+def facts_of(source: SampleSource, rows: Ints, data: object = None, training: bool = False) -> pd.DataFrame:
+    """What the index, the description of its survey and the datamodule say of samples, a row each."""
     table = rows_of(source, rows, [*ORIGIN, *RANGES, *STAMP]).reset_index(drop=True)
     if set(STAMP) <= set(table.columns):
         table["stamp_size"] = table[list(STAMP)].max(axis=1)
@@ -55,6 +55,9 @@ def facts_of(source: SampleSource, rows: Ints) -> pd.DataFrame:
         usual = pd.to_numeric(table["mission"].astype("object").map(scales))
         own = pd.to_numeric(table["pixel_scale"], errors="coerce") if "pixel_scale" in table else usual
         table["pixel_scale"] = own.astype("float64").fillna(usual.astype("float64"))
+    if isinstance(data, TellsFacts) and len(rows):
+        told = data.domain_facts(source, rows, training).set_index(table.index)
+        table = table.assign(**{str(name): told[name] for name in told.columns})
     return table
 
 
@@ -133,7 +136,7 @@ def fit_validity(
     """
     random = np.random.default_rng(0)
     train, val = folds
-    table = facts_of(source, np.concatenate([train, val]))
+    table = facts_of(source, np.concatenate([train, val]), data, training=True)
     if "detector" in table and set(table["detector"][len(train) :].dropna()) - set(table["detector"][: len(train)]):
         table = table.drop(columns="detector")  # held out by detector: it is to work on others
     some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (train, val)]
@@ -177,7 +180,7 @@ def domain_of_rows(
         simulated: see :func:`domain_of`.
         other_sky: see :func:`domain_of`.
     """
-    table, distance, strangeness, sky = facts_of(source, rows), None, None, None
+    table, distance, strangeness, sky = facts_of(source, rows, asked[1]), None, None, None
     seen = Seen()
     if validity is not None and is_measured(validity):
         density, looks = validity["density"], validity.get("appearance")

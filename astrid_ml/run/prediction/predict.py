@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml import __version__
-from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, PredictionsMeaning
+from astrid_ml.checkpoint.predictions import METADATA, WHY_NULL, PredictionsMeaning, brief_columns
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.column_kinds import cast_table, settled_types
 from astrid_ml.contracts.by_part import TOLD_FROM, identity_of
@@ -54,6 +54,7 @@ class Workplace:
         share: which units are scored here; None scores and joins all.
         progress: show that it moves.
         formats: of the table beside parquet.
+        brief: columns of the table, those that hold nothing left out; None for all that there are.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Workplace:
     share: Share | None = None
     progress: bool = True
     formats: Sequence[str] = ()
+    brief: Sequence[str] | None = None
 
 
 def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workplace) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     files = {part.name: PartFiles(folder, part.item.mark) for part in parts}
     target, given = folder / "predictions.parquet", dict(zip(files, results, strict=True))
     meaning = _meaning(reader, results)
-    joining = _joined(units, given, files, target, identity_of(reader.pipeline), meaning)
+    joining = _joined(units, given, files, target, (identity_of(reader.pipeline), place.brief), meaning)
     if place.formats:
         write_formats_of(target, meaning.of(pq.read_schema(target).names), place.formats)
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
@@ -153,6 +155,7 @@ class Joining:
         types: of columns that are of different kinds in the units.
         account: of all.
         extremes: for the contact sheet.
+        columns: that are written; None for all.
     """
 
     writer: TableWriter
@@ -161,6 +164,7 @@ class Joining:
     types: Mapping[str, Any] = field(default_factory=dict)
     account: PredictionAccount = field(default_factory=PredictionAccount)
     extremes: Extremes = field(default_factory=Extremes)
+    columns: Sequence[str] | None = None
 
     def add(self, unit: Unit, result: dict[str, Any] | Exception | None, files: PartFiles) -> None:
         """Write what a unit gave, or name it as one that failed.
@@ -187,7 +191,8 @@ class Joining:
             ids = read["id"].to_pandas().astype(str)
             told, names = set(ids[ids != ids_before(read)]), self.repeats.own_names(read)
             table, again = self.repeats.without(read)
-            table = table.select([name for name in table.column_names if name != TOLD_FROM])
+            names_kept = table.column_names if self.columns is None else self.columns
+            table = table.select([n for n in names_kept if n != TOLD_FROM and n in table.column_names])
             rows = len(table)
             try:
                 if rows:
@@ -216,20 +221,21 @@ def _joined(
     given: Mapping[str, Result],
     files: Mapping[str, PartFiles],
     path: Path,
-    identity: Sequence[str],
+    kinds: tuple[Sequence[str], Sequence[str] | None],
     meaning: PredictionsMeaning,
 ) -> Joining:
-    """Write all rows in the order of the plan, and account for every unit.
+    """Write all rows in the order of the plan, and account for every unit; ``kinds`` are identity and brief columns.
 
     Raises:
         UserError: there are none.
     """
     scored = [name for name, result in given.items() if isinstance(result, dict) and result["scored"]]
-    repeats = Repeats.among((files[name].scores for name in scored), identity)
+    repeats = Repeats.among((files[name].scores for name in scored), kinds[0])
+    columns = None if kinds[1] is None else brief_columns(kinds[1], (files[name].scores for name in scored))
     types = settled_types([(name, files[name].scores) for name in scored], empty=True)  # a score needs none of them
     left_out = DropsFile(path.with_name("drops.parquet"))
     with TableWriter(path, METADATA, GROUP, meaning) as writer, left_out as drops:
-        joining = Joining(writer, drops, repeats, types)
+        joining = Joining(writer, drops, repeats, types, columns=columns)
         for unit in units:
             joining.add(unit, given.get(unit.id), files.get(unit.id, PartFiles(path.parent, "")))
         if writer.empty:

@@ -108,3 +108,30 @@ class Presence:
         phase = np.floor(drawn[:, 8] * apart)
         out: Mask = (drawn[:, 4] >= self.cadence) | ((np.floor(values[:, DAYS]) + phase) % apart == 0)
         return out
+
+
+def facts_of_curves(values: Floats32, offsets: Ints, index: pd.DataFrame) -> pd.DataFrame:
+    """What decides whether curves are like those of training: kind of flux, bands, cadence, whether a host is known.
+
+    Args:
+        values: (N, 5), the columns of ``epochs``.
+        offsets: (n + 1,).
+        index: n rows.
+
+    Returns:
+        n rows: ``flux_kind``, ``bands`` (wavelengths in nm, joined by +), ``cadence`` (median days between nights, NaN
+        of a single one) and ``host`` (``known`` or ``none``; null where the data have no such columns).
+    """
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    nights = pd.DataFrame({"owner": owner, "night": np.floor(values[:, DAYS])}).drop_duplicates()
+    gaps = nights.assign(gap=nights.groupby("owner")["night"].diff()).groupby("owner")["gap"].median()
+    waves = pd.DataFrame({"owner": owner, "wave": np.round(values[:, WAVELENGTH] * 1000).astype(int)})
+    waves = waves.drop_duplicates().sort_values(["owner", "wave"])
+    bands = waves["wave"].astype(str).groupby(waves["owner"]).agg("+".join)
+    out = pd.DataFrame({"bands": bands, "cadence": gaps}).reindex(range(len(offsets) - 1))
+    if "flux_kind" in index:
+        out["flux_kind"] = index["flux_kind"].to_numpy()
+    hosts = [name for name in index if str(name).startswith("HOSTGAL")]
+    if hosts:
+        out["host"] = np.where(index[hosts].notna().any(axis=1), "known", "none")
+    return out
