@@ -27,6 +27,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
+from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
@@ -110,8 +111,12 @@ def has_nested_sources(path: Path) -> bool:
 def is_nested_avro(path: Path) -> bool:
     """Whether an Avro file's schema has ``diaSource`` and a history."""
     try:
-        with path.open("rb") as stream:
-            schema: Any = json.loads(read_header(stream).meta.get("avro.schema", b"null"))
+        number = number_in(path)
+        if number is not None:
+            schema: Any = schema_beside(path, number)
+        else:
+            with path.open("rb") as stream:
+                schema = json.loads(read_header(stream).meta.get("avro.schema", b"null"))
         names = {part["name"] for part in schema.get("fields", ())} if isinstance(schema, dict) else set()
     except (OSError, ValueError, TypeError, KeyError, RecursionError):  # no Avro file, or a damaged one
         return False
@@ -255,7 +260,8 @@ def of_avro(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
     """(dialect, epochs, objects) of blocks of an Avro file's alerts."""
     dialect: Dialect | None = None
     with path.open("rb") as stream:
-        usable = (alert for alert in records(stream) if isinstance(alert, dict) and alert.get("diaSource"))
+        packets = records(stream) if number_in(path) is None else messages_in(path)
+        usable = (alert for alert in packets if isinstance(alert, dict) and alert.get("diaSource"))
         while alerts := list(islice(usable, BLOCK)):
             about = [alert.get("diaObject") or {} for alert in alerts]
             if dialect is None:

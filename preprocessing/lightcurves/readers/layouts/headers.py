@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
 
 _COLUMNS = ("time", "band")
 # Other spellings of the columns; of several in one file none is chosen.
@@ -42,21 +41,3 @@ def _with_commas(content: bytes) -> bytes:
         return content
     mark = next((mark for mark in (b";", b"\t") if mark in line), None)
     return content if mark is None else content.replace(b",", b".").replace(mark, b",")
-
-
-def lacking(names: Iterable[str]) -> str:
-    """Which columns a table lacks to be one object's light curve; empty where it has too few of them to be meant so.
-
-    Example:
-        >>> lacking(["mjd", "mag", "filter"]), lacking(["x", "y", "mag"])
-        ('no column magerr, e_mag, mag_err', '')
-    """
-    folded = {name.strip().lower() for name in names}
-    has = {usual for usual, others in ALIASES.items() if folded & set(others)}
-    light = "flux" if "flux" in has and "mag" not in has else "mag"
-    needed = ["time", "band", light, f"{light}err"]
-    absent = [usual for usual in needed if usual not in has]
-    if not absent or len(absent) > len(needed) // 2:
-        return ""
-    words = [", ".join(ALIASES[usual]) if usual != "mag" else "mag or flux" for usual in absent]
-    return f"no column {'; none of '.join(words)}"
