@@ -103,6 +103,8 @@ def find_curves(raw: Sequence[Path], maps: Maps = NO_MAPS) -> FoundCurves:
         told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
+    beside = {path for source in sound for path in source.companions.values()}
+    sound = [source for source in sound if source.path not in beside]
     used = {path for source in sound for path in source.inputs}
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
     unread = {path: why for path, why in unread.items() if path not in used}

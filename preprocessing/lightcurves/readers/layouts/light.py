@@ -156,7 +156,10 @@ class _Light:
 
     def _zero(self, rows: Rows, layout: TableLayout, roles: dict[str, str], bands: npt.NDArray[np.object_]) -> Floats:
         if "zero_point" in roles:
-            return _numbers(rows, roles["zero_point"])
+            within = _numbers(rows, roles["zero_point"])
+            if layout.survey is None and self.zero_point is not None:
+                _refuse_other(within, self.zero_point, roles["zero_point"])
+            return within
         if layout.zero_points:
             return np.array([layout.zero_points.get(band, np.nan) for band in bands], dtype=np.float64)
         flux = roles["flux"]
@@ -170,6 +173,12 @@ class _Light:
             fix = "zero_point=31.4 for nJy, 23.9 for uJy; or zero_point in a map of the columns"
             raise UserError(NO_ZERO, f"the column {flux} of no known unit, among {shown}", fix)
         return np.full(len(rows.table), zero)
+
+
+def _refuse_other(within: Floats, given: float, name: str) -> None:
+    known = within[np.isfinite(within)]
+    if np.abs(known - given).max(initial=0.0) > 1e-6:
+        raise ValueError(f"its column {name} says {known[0]:g}, and zero_point={given:g} was given")
 
 
 def _offsets(

@@ -50,6 +50,8 @@ def head_of(text: str) -> TextHead:
     first = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(MARKS)), None)
     if first is None:
         return TextHead((), None, len(lines))
+    if lines[first].count('"') % 2:
+        return TextHead((), None, first)  # a quote that is not closed
     above = [line for line in lines[:first] if line.strip()]
     if lines[first].startswith("|"):
         return _between_bars(lines, first, above)

@@ -189,8 +189,8 @@ def test_json_that_is_none_or_lacks_everything_is_refused(tmp_path: Path, text: 
 
 
 def test_layouts_are_told_apart_by_their_columns() -> None:
-    told = {(layout.known_by, tuple(layout.said)) for layout in layouts()}
-    assert len(told) == len(layouts()) - 1  # two brokers of one table, two lists
+    told = {(layout.known_by, tuple(layout.said.items())) for layout in layouts()}
+    assert len(told) == len(layouts()) - 1  # two brokers of one table, of other lists
     assert f"{len(layouts())} surveys" in BrokerReader.known_as
 
 
