@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
+from astrid_ml.preprocessing.lightcurves.readers.gathered import WITHDRAWN, Gathered
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
@@ -44,6 +44,9 @@ _FIELDS = {
     "flux": ("psfFlux", "psFlux"),
     "flux_err": ("psfFluxErr", "psFluxErr"),
     "saturated": ("pixelFlags_saturated",),
+    "flag": ("psfFlux_flag", "forced_PsfFlux_flag"),
+    "withdrawn": ("timeWithdrawnMjdTai",),
+    "processed": ("timeProcessedMjdTai",),
 }
 _STATIC = {
     "ra": "RA", "dec": "DEC", "decl": "DEC", "mwebv": "MWEBV", "mwebv_err": "MWEBV_ERR", "z_final": "REDSHIFT_HELIO",
@@ -209,6 +212,11 @@ def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.Dat
     mjd = numeric(chosen["mjd"]) - (survey_named("rubin").time.ahead_of_utc if dialect.survey == "LSST" else 0.0)
     saturated = chosen["saturated"]
     lost = np.zeros(len(mjd), dtype=bool) if saturated is None else np.nan_to_num(numeric(saturated)) > 0
+
+    def told(role: str, otherwise: float) -> Floats:
+        return np.full(len(mjd), otherwise) if chosen[role] is None else numeric(chosen[role])
+
+    withdrawn = np.isfinite(told("withdrawn", np.nan))
     return pd.DataFrame(
         {
             "object_id": identifiers(chosen["object_id"]),
@@ -217,7 +225,9 @@ def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.Dat
             "flux": numeric(chosen["flux"]),
             "flux_err": numeric(chosen["flux_err"]),
             "phot_flag": np.where(lost, SATURATED, 0) | (DETECTED if rank == 0 else 0),
-            "rank": rank,
+            "rank": np.where(withdrawn, WITHDRAWN, rank),
+            "bad": np.nan_to_num(told("flag", 0.0)) > 0,
+            "processed": np.nan_to_num(told("processed", 0.0)),
         }
     )
 
