@@ -77,7 +77,7 @@ def table_of(layout: TableLayout) -> pd.DataFrame:
     for column, kept in layout.kept.items():
         out[column] = kept[0]
     for known in layout.known_by:
-        out.setdefault(known, 1)
+        out.setdefault(known, 0)
     return pd.DataFrame(out, index=range(N))
 
 

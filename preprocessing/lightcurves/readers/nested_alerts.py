@@ -27,7 +27,9 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.gathered import WITHDRAWN, Gathered
+from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, with_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import truth_of
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
@@ -308,12 +310,14 @@ class NestedAlertReader:
     def recognise(self, path: Path) -> CurveSource | None:
         """By its schema."""
         nested = is_nested_avro(path) if path.suffix == ".avro" else is_nested_parquet(path)
-        return CurveSource(self, path, {}, members=(path,)) if nested else None
+        return CurveSource(self, path, truth_of(path), members=(path,)) if nested else None
 
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from read_alerts(source.members, account, wavelengths, zero_point)
+        truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
+        for table in read_alerts(source.members, account, wavelengths, zero_point):
+            yield with_truth(table, truth, account)
 
 
 def is_nested_parquet(path: Path) -> bool:

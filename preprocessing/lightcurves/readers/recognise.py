@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.lightcurves import readers as folder
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, Maps
-from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
@@ -40,6 +40,7 @@ _PACKED = tuple(f"{ending}.gz" for ending in SUFFIXES)
 READABLE = (*SUFFIXES, *_PACKED, *(one for form in FORMS.values() for one in form), *_ARCHIVES)  # in small letters
 OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
 NOBODYS = "no reader of light curves knows what is in it"
+FEWEST = 3  # columns of a light curve
 NEAR = 2  # parts of a light curve that a table may lack to be told which
 
 
@@ -161,6 +162,9 @@ def what_lacks(path: Path) -> str:
     """What a table of light curves lacks, and the columns that it has; empty where it is none, or lacks almost all."""
     if form_of(path) is None or is_truth(path):
         return ""
+    if (width := nameless(path)) >= FEWEST:
+        names = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
+        return f"no line names its {width} columns: say them in a map (names: {names}, and band: NAME)"
     found = [(guess(rows), rows.names) for rows in look_at(path)]
     near = [(one.lacks, names) for one, names in found if 0 < len(one.lacks) <= NEAR]
     if not near:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 DEEPEST = 8
-ONE = ("value",)  # of the catalogues that say each fact with its sources
+ROWS = ("candidate", "diaSource")  # the one measurement that a packet is of, beside its history
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = 
         yield Group(place, columnar, said)
         return
     inner = {str(key): value for key, value in document.items() if isinstance(value, dict | list)}
-    for value in inner.values():  # what stands beside the rows, one level down: meta, objectData
-        if isinstance(value, dict) and not _has_rows(value) and _columnar(value) is None:
+    for key, value in inner.items():  # what stands beside the rows, one level down: meta, objectData
+        if isinstance(value, dict) and key not in ROWS and not _has_rows(value) and _columnar(value) is None:
             said = {**facts(value), **said}
     for key, value in inner.items():
         if isinstance(value, list) and _facts_alone(value):
@@ -69,7 +69,7 @@ def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = 
         if isinstance(value, list) or _has_rows(value) or _columnar(value) is not None:
             named = said if deep or "name" in said else {**said, "_key": key}
             yield from groups_in(value, key, named, deep + 1)
-        elif key == "candidate":  # the one measurement that a packet is of
+        elif key in ROWS:
             yield Group(key, [flat(value)], said)
     if not inner and not deep and document:
         yield Group(place, [flat(document)], {})

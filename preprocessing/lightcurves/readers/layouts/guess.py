@@ -23,6 +23,7 @@ _STATIC = ("REDSHIFT_HELIO", "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_
 _ONCE = ("ra", "dec", "label", *_STATIC)
 _BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
 _BEFORE = ("e", "d", "err", "error", "sigma", "sig", "unc", "delta")
+_WEAK = ("id", "key", "identifier", "source")
 _PREDICTED = ("f:", "d:", "v:")  # of Fink: what classifiers say is no truth
 
 
@@ -73,7 +74,7 @@ def guess(rows: Rows) -> Guess:
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
     for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
         name = _first(left, words()[role])
-        if name is not None and not (role == "label" and name.startswith(_PREDICTED)):
+        if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
             columns[role] = left.pop(bare(name))
     survey = _survey(rows, columns)
     lacks += _lacking(rows, columns, survey)
@@ -86,10 +87,18 @@ def guess(rows: Rows) -> Guess:
         survey=survey,
         flux_kind="difference" if "sign" in columns else kind,
         zero_point=_zero_point(rows, columns),
+        system=None,
         detections="mag" in columns,
         **given,
     )
     return Guess(layout, tuple(lacks), tuple(name for name in left.values() if name in unused))
+
+
+def _counts(rows: Rows, role: str, name: str) -> bool:
+    """Whether a column that may name objects numbers the rows instead."""
+    if role != "object" or bare(name) not in _WEAK or name not in rows.table or len(rows.table) < 3:
+        return False
+    return bool(rows.table[name].is_unique)
 
 
 def _first(left: dict[str, str], names: Iterable[str]) -> str | None:
@@ -186,7 +195,7 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
         name = columns.get("flux", columns.get("mag"))
         out.append(f"a column of the error of {name} ({name}_err)")
     if "filter" not in columns:
-        out.append("a column of the filter (band, filter)")
+        out.append("a column of the filter (band, filter), or band: NAME of all rows in a map")
     elif survey is None and _are_numbers(rows.column(columns["filter"])):
         out.append(f"the survey whose filters the numbers in {columns['filter']} are")
     return out

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import codecs
+from functools import cache
+
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare
 
 _COLUMNS = ("time", "band")
 # Other spellings of the columns; of several in one file none is chosen.
@@ -16,7 +20,17 @@ _OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", 
 def has_columns(start: bytes) -> bool:
     """Whether the first line names time, band, and a magnitude or flux with its error."""
     names = set(usual_header(start).split(b"\n", 1)[0].decode("latin-1").split(","))
+    if {bare(name) for name in names} & _more():
+        return False
     return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
+
+
+@cache
+def _more() -> set[str]:
+    """Names of columns that make a table more than one object's measurements: objects, limits, signs, systems."""
+    known = words()
+    roles = ("object", "limit", "is_limit", "sign", "system", "detected")
+    return {name for role in roles for name in known[role]} - {"id", "name", "source", "key", "identifier"}
 
 
 def usual_header(content: bytes) -> bytes:

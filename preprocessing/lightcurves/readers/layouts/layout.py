@@ -58,7 +58,7 @@ class TableLayout:
         wavelengths: micrometres of filters that no survey of ours has.
         zero_point: AB, of the fluxes.
         zero_points: the same, of filters that differ.
-        system: of the magnitudes.
+        system: of the magnitudes; null where nobody says: they are taken as AB, and counted.
         vega_to_ab: filter -> what is added to a magnitude of Vega's system.
         detections: whether a row with a magnitude or flux is a detection; else none has the flag, and rows are counted.
         repeated: rows come again in other files and lists, as an alert's history does: each counts once.
@@ -91,7 +91,7 @@ class TableLayout:
     wavelengths: Mapping[str, NonNegative] = field(default_factory=dict)
     zero_point: float | None = None
     zero_points: Mapping[str, float] = field(default_factory=dict)
-    system: Literal["AB", "Vega"] = "AB"
+    system: Literal["AB", "Vega"] | None = "AB"
     vega_to_ab: Mapping[str, float] = field(default_factory=dict)
     detections: bool = True
     repeated: bool = False

@@ -197,6 +197,8 @@ def _offsets(
             account.counts["rows_of_untold_magnitude_system_taken_as_AB"] += int(said.isna().sum())
     else:
         vega = np.full(len(bands), layout.system == "Vega")
+        if layout.system is None and otherwise == "told":
+            account.counts["rows_of_untold_magnitude_system_taken_as_AB"] += len(bands)
     if not vega.any():
         return np.zeros(len(bands))
     known = {**VEGA_TO_AB, **layout.vega_to_ab}

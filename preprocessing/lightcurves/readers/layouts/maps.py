@@ -18,7 +18,18 @@ from astrid_ml.walk import walk
 
 GUESS = "guess"
 _FORMS = ["table", "json", "text", "avro"]
-_SHOWN = ("time", "time_zero", "time_scale", "time_of", "survey", "band", "zero_point", "flux_kind", "detections")
+_SHOWN = (
+    "time",
+    "time_zero",
+    "time_scale",
+    "time_of",
+    "survey",
+    "band",
+    "zero_point",
+    "flux_kind",
+    "system",
+    "detections",
+)
 _HIDDEN = ("source", "known_by", "said", "lists", "limits")
 
 

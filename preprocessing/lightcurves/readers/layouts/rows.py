@@ -176,6 +176,20 @@ def _of_text(path: Path, size: int, names: tuple[str, ...]) -> Iterator[Rows]:
                 return
 
 
+def nameless(path: Path) -> int:
+    """How many values stand in each row of a text in which no line names them; 0 for other files."""
+    if form_of(path) != "text" and not path.name.lower().endswith(CSV):
+        return 0
+    try:
+        start = start_of_gzip(path, LOOKED_AT) if is_gzip(path) else _start(path)
+    except (OSError, EOFError, zlib.error):
+        return 0
+    if b"\0" in start:
+        return 0
+    head = head_of(start.decode("utf-8-sig", errors="replace"))
+    return 0 if head.names or _named(path)[0] else head.width
+
+
 def _named(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """Names of columns, and what is said once, by the name of a file."""
     for layout in layouts():
@@ -256,7 +270,9 @@ def _of_documents(documents: Iterable[Any]) -> Iterator[Rows]:
         places: dict[str, list[dict[str, Any]]] = {}
         alone = [document for document in block if isinstance(document, dict)]
         for group in (group for one in _merged(block, alone) for group in groups_in(one)):
-            places.setdefault(group.place, []).extend({**group.about, **row} for row in group.rows)
+            own = {name for row in group.rows for name in row}  # what a row lacks is not said above it
+            about = {name: value for name, value in group.about.items() if name not in own}
+            places.setdefault(group.place, []).extend({**about, **row} for row in group.rows)
         for place, rows in places.items():
             yield Rows(pd.DataFrame(rows).replace({None: np.nan}), {}, {}, place)
 

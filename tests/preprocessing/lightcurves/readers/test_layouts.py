@@ -11,7 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made.light_curve_tables import CHANGES, ERROR, FLUX, MADE, MJD, WRITERS, as_columns, as_csv, as_json, guessed_table, table_of
+from made.light_curve_tables import (
+    CHANGES,
+    ERROR,
+    FLUX,
+    MADE,
+    MJD,
+    WRITERS,
+    as_columns,
+    as_csv,
+    as_json,
+    guessed_table,
+    table_of,
+)
 
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
