@@ -12,8 +12,8 @@ from astrid_ml.taxonomy import Taxonomy, known_taxonomies, load_taxonomy
 
 
 def test_elasticc2_is_the_published_tree() -> None:
-    tree = load_taxonomy("elasticc2")
-    assert (len(tree.nodes), len(tree.leaves), sum(len(names) for names in tree.labels.values())) == (26, 19, 32)
+    tree = load_taxonomy("elasticc2")  # 32 classes, and ELAsTiCC 1's name of SNe Ia
+    assert (len(tree.nodes), len(tree.leaves), sum(len(names) for names in tree.labels.values())) == (26, 19, 33)
     assert tree.nodes[:8] == ("Alert", "Transient", "Variable", "SN", "Fast", "Long", "Periodic", "AGN")
     assert tree.depth[tree.position["AGN"]] == 2
     assert tree.node_of_label["uLens-Single-GenLens"] == "uLens"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -18,6 +18,7 @@ from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import Maps, maps_of
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of, why_unread
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
@@ -42,6 +43,7 @@ class LightcurvesPipeline:
         extinction: correction for the Galaxy's dust, or None.
         wavelengths: micrometres of bands by name, over the built-in ones.
         zero_point: of fluxes in files that do not tell it (31.4 for nJy).
+        columns: a file of YAML, or its keys and values, that says what the columns of tables mean.
     """
 
     domain: ClassVar[str] = "lightcurves"
@@ -51,6 +53,12 @@ class LightcurvesPipeline:
     extinction: ExtinctionCorrection | None = None
     wavelengths: Annotated[dict[str, Micrometres], InUnits("um")] = field(default_factory=dict)
     zero_point: Annotated[ZeroPoint, InUnits("mag")] | None = None
+    columns: str | dict[str, Any] | None = None
+
+    @cached_property
+    def maps(self) -> Maps:
+        """The user's maps of columns."""
+        return maps_of(self.columns)
 
     def column_names(self) -> tuple[str, ...]:
         """Those of every survey."""
@@ -59,7 +67,7 @@ class LightcurvesPipeline:
 
     def plan(self, raw: Sequence[Path]) -> list[Unit]:
         """One unit a source; a HEAD without PHOT is incomplete. Files that nobody reads are a unit that drops them."""
-        found = find_curves(raw)
+        found = find_curves(raw, self.maps)
         roots = [path if path.is_dir() else path.parent for path in raw]
         units = []
         for source in found.sources:
@@ -78,7 +86,7 @@ class LightcurvesPipeline:
             for path, place in places_of(unit.id, unit.inputs).items():
                 writer.drop(path.name, why_unread(path), place)
             return
-        source = source_of(unit.inputs)
+        source = source_of(unit.inputs, self.maps)
         account = Account()
         for table in source.read(account, self.wavelengths, self.zero_point):
             self.selection.agree(account.bits, source.path.name)

@@ -14,7 +14,7 @@ from astrid_ml.described.formats import formats_of, write_formats
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
-from astrid_ml.files import discard, write_json
+from astrid_ml.files import discard, write_json, write_text
 from astrid_ml.fingerprint import relative
 from astrid_ml.footprint import inner_folder
 from astrid_ml.found import found
@@ -22,14 +22,17 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import GUESS, as_file, maps_in, maps_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import FIX
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
+from astrid_ml.printable import printable
 from astrid_ml.reasons import in_words, mend
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
 from astrid_ml.walk import left_out
 
-FORM = 4  # of the parts: raised when the same files and settings give other bytes
+FORM = 5  # of the parts: raised when the same files and settings give other bytes
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class ConvertCommand:
         row_group: objects in a row group.
         shard: ``i/n`` converts every n-th source from the i-th on; ``join`` reports on what shards converted.
         format: ecsv, votable, fits: ``epochs/part-*`` with a row an epoch, since few tools read lists in cells.
+        columns: a file of YAML (or its keys and values) that says what columns mean; ``guess`` converts nothing, prints
+            what would be made of them and writes it as ``columns.yaml``.
     """
 
     input: str | list[str]
@@ -55,6 +60,7 @@ class ConvertCommand:
     row_group: Count = 2000
     shard: str | None = None
     format: str | list[str] | None = None
+    columns: str | dict[str, Any] | None = None
 
     def run(self) -> dict[str, Any]:
         """Convert what is not converted; ``failed`` counts the sources that could not be read at all."""
@@ -63,7 +69,10 @@ class ConvertCommand:
         absent = [found(place) for place in places if not place.exists()]
         if absent:
             raise UserError("input=FILE or FOLDER that exists", ", ".join(absent[:3]), "check the path")
-        found_curves = find_curves(places)
+        maps = maps_of(self.columns)
+        if self.columns == GUESS:
+            return show_columns(places, Path(self.output_dir))
+        found_curves = find_curves(places, maps)
         sources = found_curves.sources
         output = Path(self.output_dir)
         folder = output / "objects"
@@ -72,7 +81,7 @@ class ConvertCommand:
             convert_one,
             [self._part(number, source, folder) for number, source in enumerate(sources)],
             output,
-            settings=["convert", FORM, dict(self.wavelengths), self.row_group, self.zero_point],
+            settings=["convert", FORM, dict(self.wavelengths), self.row_group, self.zero_point, str(maps)],
             executor=self.executor or Serial(),
             share=share,
             what="converting",
@@ -92,8 +101,7 @@ class ConvertCommand:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
                 discard(made)  # nothing is left of what was refused
-            fix = mend(lost, "see the reasons; give files of light curves")
-            raise UserError("at least one usable curve", in_words(lost), fix)
+            raise none_usable(lost)
         for number, part in enumerate(parts):
             if formats and part.is_file():
                 inner_folder(output, "epochs")
@@ -108,6 +116,39 @@ class ConvertCommand:
     def _part(self, number: int, source: CurveSource, folder: Path) -> Part:
         job = ConvertJob(source, part_of(folder, number), self.wavelengths, self.row_group, self.zero_point)
         return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.lacks)])
+
+
+def none_usable(lost: Sequence[str]) -> UserError:
+    """What to say where no curve is left.
+
+    Args:
+        lost: reasons of all that was lost; some say what to do.
+    """
+    told = [reason.partition(FIX) for reason in lost]
+    fixes = list(dict.fromkeys(fix for _, _, fix in told if fix))
+    fix = mend(lost, "; ".join(fixes[:2]) or "see the reasons; give files of light curves")
+    return UserError("at least one usable curve", in_words([reason for reason, _, _ in told]), fix)
+
+
+def show_columns(places: Sequence[Path], output: Path) -> dict[str, Any]:
+    """Print what would be made of the columns of files, and write it as a map to be changed; nothing is converted.
+
+    Args:
+        places: files and folders.
+        output: gets ``columns.yaml``.
+
+    Raises:
+        UserError: none of them holds a table of light curves.
+    """
+    texts, found_shown = maps_in(places)
+    if not texts:
+        got = f"none in {', '.join(map(str, places))[:200]}"
+        raise UserError("tables of light curves", got, "give CSV, JSON, FITS, parquet or text with a row an epoch")
+    output.mkdir(parents=True, exist_ok=True)
+    write_text(output / "columns.yaml", as_file(texts))
+    for text in texts:
+        print("\n".join(printable(line) for line in text.splitlines()) + "\n")
+    return {**found_shown, "columns": str(output / "columns.yaml")}
 
 
 def part_of(folder: Path, number: int) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble
@@ -12,6 +13,7 @@ from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 
 TRIGGER = 2048
 NOBODY = ("", "0")
+WITHDRAWN = -1  # rank of a source that its survey has taken back
 GATHERED = 1_000_000  # rows of epochs that are gathered before repeated ones are left out
 
 
@@ -73,6 +75,10 @@ class Gathered:
         account.read += len(self.nobody)
         once = once_each(pd.concat(self.epochs, ignore_index=True))
         account.counts["rows_repeated_in_later_alerts"] += self.repeated + self.rows - len(once)
+        whole, once = once["object_id"], _usable(once, account)
+        emptied = whole[~whole.isin(once["object_id"])].unique()
+        account.drop(emptied, "each of its sources was withdrawn, or has psfFlux_flag")
+        account.read += len(emptied)
         first = once[once["rank"] == 0].drop_duplicates("object_id").index
         flag = once["phot_flag"].to_numpy().copy()
         flag[once.index.get_indexer(first)] |= TRIGGER
@@ -82,11 +88,27 @@ class Gathered:
         return assemble(objects, once.assign(phot_flag=flag), account, wavelengths)
 
 
+def _usable(once: pd.DataFrame, account: Account) -> pd.DataFrame:
+    """Epochs without sources that were withdrawn, in whichever alert that was said, and those whose fit failed."""
+    gone = once["rank"] == WITHDRAWN
+    if gone.any():
+        keys = pd.MultiIndex.from_frame(once[["object_id", "moment", "band"]])
+        gone |= keys.isin(keys[gone.to_numpy()]) & (once["rank"] == 0).to_numpy()
+    bad = once["bad"].to_numpy(dtype=bool) & ~gone if "bad" in once else np.zeros(len(once), dtype=bool)
+    account.counts["sources_withdrawn"] += int((once["rank"] == WITHDRAWN).sum())
+    account.counts["rows_with_psfFlux_flag"] += int(bad.sum())
+    return once[~(gone | bad)]
+
+
 def once_each(epochs: pd.DataFrame) -> pd.DataFrame:
     """Each visit of an object once, by object and time.
 
-    A visit is the same to the second; sources (rank 0) win over forced photometry (rank 1).
+    A visit is the same to the second; sources (rank 0) win over forced photometry (rank 1), of which the one that was
+    processed last counts. A source that was withdrawn stands beside them.
     """
     moment = (epochs["mjd"] * 86400).round()
-    epochs = epochs.assign(moment=moment).sort_values(["object_id", "moment", "rank"], kind="stable")
-    return epochs[~epochs.duplicated(["object_id", "moment", "band"])]
+    epochs = epochs.assign(moment=moment, withdrawn=epochs["rank"] == WITHDRAWN)
+    if "processed" in epochs:
+        epochs = epochs.sort_values("processed", ascending=False, kind="stable")
+    epochs = epochs.sort_values(["object_id", "moment", "rank"], kind="stable")
+    return epochs[~epochs.duplicated(["object_id", "moment", "band", "withdrawn"])].drop(columns="withdrawn")

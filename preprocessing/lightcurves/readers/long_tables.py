@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account,
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, truth_beside, with_truth
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
     columns_of,
     is_large,
@@ -63,7 +64,7 @@ def _of_snana_rows(rows: pd.DataFrame, account: Account, wavelengths: Mapping[st
             "flux": numbers_of(rows, "FLUXCAL"),
             "flux_err": numbers_of(rows, "FLUXCALERR"),
             "phot_flag": rows.get("PHOTFLAG", 0),
-            "band": rows["BAND"].astype(str).map(short_name),
+            "band": rows["BAND" if "BAND" in rows else "FLT"].astype(str).map(short_name),
         }
     )
     objects = pd.DataFrame({"object_id": epochs["object_id"].unique()})
@@ -223,12 +224,22 @@ class ElasticcReader:
 
     def recognise(self, path: Path) -> CurveSource | None:
         """By its columns."""
-        return CurveSource(self, path, {}) if columns_if_table(path) >= {"SNID", "MJD", "FLUXCAL"} else None
+        columns = columns_if_table(path)
+        known = columns >= {"SNID", "MJD", "FLUXCAL"} and bool(columns & {"BAND", "FLT"})
+        return CurveSource(self, path, truth_of(path)) if known else None
 
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from read_snana_rows(source.path, account, wavelengths)
+        truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
+        for table in read_snana_rows(source.path, account, wavelengths):
+            yield with_truth(table, truth, account)
+
+
+def truth_of(path: Path) -> dict[str, Path]:
+    """The table of objects beside a file, by its role."""
+    found = truth_beside(path)
+    return {} if found is None else {TRUTH: found}
 
 
 @dataclass(frozen=True)
@@ -243,7 +254,8 @@ class PlasticcReader:
     def recognise(self, path: Path) -> CurveSource | None:
         """By its columns."""
         columns = columns_if_table(path)
-        if columns >= {"object_id", "mjd", "flux"} and columns & {"passband", "filter"}:
+        told = columns & {"flux_error", "detected", "detected_bool"}  # else a column filter is anybody's, in any unit
+        if columns >= {"object_id", "mjd", "flux"} and ("passband" in columns or ("filter" in columns and told)):
             return CurveSource(self, path, plasticc_companions(path))
         return None
 

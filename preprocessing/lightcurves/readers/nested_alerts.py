@@ -26,7 +26,10 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
+from astrid_ml.preprocessing.lightcurves.readers.gathered import WITHDRAWN, Gathered
+from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, with_truth
+from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
+from astrid_ml.preprocessing.lightcurves.readers.long_tables import truth_of
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
@@ -43,6 +46,9 @@ _FIELDS = {
     "flux": ("psfFlux", "psFlux"),
     "flux_err": ("psfFluxErr", "psFluxErr"),
     "saturated": ("pixelFlags_saturated",),
+    "flag": ("psfFlux_flag", "forced_PsfFlux_flag"),
+    "withdrawn": ("timeWithdrawnMjdTai",),
+    "processed": ("timeProcessedMjdTai",),
 }
 _STATIC = {
     "ra": "RA", "dec": "DEC", "decl": "DEC", "mwebv": "MWEBV", "mwebv_err": "MWEBV_ERR", "z_final": "REDSHIFT_HELIO",
@@ -110,8 +116,12 @@ def has_nested_sources(path: Path) -> bool:
 def is_nested_avro(path: Path) -> bool:
     """Whether an Avro file's schema has ``diaSource`` and a history."""
     try:
-        with path.open("rb") as stream:
-            schema: Any = json.loads(read_header(stream).meta.get("avro.schema", b"null"))
+        number = number_in(path)
+        if number is not None:
+            schema: Any = schema_beside(path, number)
+        else:
+            with path.open("rb") as stream:
+                schema = json.loads(read_header(stream).meta.get("avro.schema", b"null"))
         names = {part["name"] for part in schema.get("fields", ())} if isinstance(schema, dict) else set()
     except (OSError, ValueError, TypeError, KeyError, RecursionError):  # no Avro file, or a damaged one
         return False
@@ -204,6 +214,11 @@ def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.Dat
     mjd = numeric(chosen["mjd"]) - (survey_named("rubin").time.ahead_of_utc if dialect.survey == "LSST" else 0.0)
     saturated = chosen["saturated"]
     lost = np.zeros(len(mjd), dtype=bool) if saturated is None else np.nan_to_num(numeric(saturated)) > 0
+
+    def told(role: str, otherwise: float) -> Floats:
+        return np.full(len(mjd), otherwise) if chosen[role] is None else numeric(chosen[role])
+
+    withdrawn = np.isfinite(told("withdrawn", np.nan))
     return pd.DataFrame(
         {
             "object_id": identifiers(chosen["object_id"]),
@@ -212,7 +227,9 @@ def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.Dat
             "flux": numeric(chosen["flux"]),
             "flux_err": numeric(chosen["flux_err"]),
             "phot_flag": np.where(lost, SATURATED, 0) | (DETECTED if rank == 0 else 0),
-            "rank": rank,
+            "rank": np.where(withdrawn, WITHDRAWN, rank),
+            "bad": np.nan_to_num(told("flag", 0.0)) > 0,
+            "processed": np.nan_to_num(told("processed", 0.0)),
         }
     )
 
@@ -255,7 +272,8 @@ def of_avro(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
     """(dialect, epochs, objects) of blocks of an Avro file's alerts."""
     dialect: Dialect | None = None
     with path.open("rb") as stream:
-        usable = (alert for alert in records(stream) if isinstance(alert, dict) and alert.get("diaSource"))
+        packets = records(stream) if number_in(path) is None else messages_in(path)
+        usable = (alert for alert in packets if isinstance(alert, dict) and alert.get("diaSource"))
         while alerts := list(islice(usable, BLOCK)):
             about = [alert.get("diaObject") or {} for alert in alerts]
             if dialect is None:
@@ -292,12 +310,14 @@ class NestedAlertReader:
     def recognise(self, path: Path) -> CurveSource | None:
         """By its schema."""
         nested = is_nested_avro(path) if path.suffix == ".avro" else is_nested_parquet(path)
-        return CurveSource(self, path, {}, members=(path,)) if nested else None
+        return CurveSource(self, path, truth_of(path), members=(path,)) if nested else None
 
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from read_alerts(source.members, account, wavelengths, zero_point)
+        truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
+        for table in read_alerts(source.members, account, wavelengths, zero_point):
+            yield with_truth(table, truth, account)
 
 
 def is_nested_parquet(path: Path) -> bool:

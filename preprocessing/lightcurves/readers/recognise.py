@@ -18,25 +18,30 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import NOTES, none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
-from astrid_ml.preprocessing.lightcurves.readers.broker_rows import FORMS, damage_of_json
-from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import lacking
+from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, Maps
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
+from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
 from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
+from astrid_ml.preprocessing.lightcurves.readers.told_tables import MappedReader
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
 
 GROUP_SIZE = 2000
 LONGEST_LOOK = 60.0  # seconds
-_FITS = (".fits", ".fits.gz", ".fit")
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
 _PACKED = tuple(f"{ending}.gz" for ending in SUFFIXES)
-READABLE = (*TABLES, *SUFFIXES, *_PACKED, *_FITS, *FORMS["json"], ".avro", *_ARCHIVES)  # in small letters
+READABLE = (*SUFFIXES, *_PACKED, *(one for form in FORMS.values() for one in form), *_ARCHIVES)  # in small letters
 OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
 NOBODYS = "no reader of light curves knows what is in it"
+FEWEST = 3  # columns of a light curve
+NEAR = 2  # parts of a light curve that a table may lack to be told which
 
 
 @cache
@@ -49,8 +54,11 @@ def all_readers() -> tuple[CurveReader, ...]:
 
 
 def known() -> str:
-    """What to give, in words."""
-    return "give " + "; ".join(reader.known_as for reader in all_readers())
+    """What to do, in words."""
+    say = (
+        "say what the columns mean (columns=guess shows what is guessed, columns=map.yaml takes it, with your changes)"
+    )
+    return f"{say}; or give " + "; ".join(reader.known_as for reader in all_readers())
 
 
 @dataclass(frozen=True)
@@ -66,8 +74,12 @@ class FoundCurves:
     unread: Mapping[Path, str]
 
 
-def find_curves(raw: Sequence[Path]) -> FoundCurves:
+def find_curves(raw: Sequence[Path], maps: Maps = NO_MAPS) -> FoundCurves:
     """All sources in files and folders, and the files that were passed over.
+
+    Args:
+        raw: files and folders.
+        maps: the user's, of columns; asked before all readers.
 
     Raises:
         UserError: no reader recognises a named file, or nothing was found at all.
@@ -78,7 +90,7 @@ def find_curves(raw: Sequence[Path]) -> FoundCurves:
     for place in raw:
         named = place.is_file()
         for path in walk(place):
-            source, damage = looked_at(path)
+            source, damage = looked_at(path, maps)
             if source is not None:
                 sound.append(source)
             elif damage:
@@ -92,17 +104,19 @@ def find_curves(raw: Sequence[Path]) -> FoundCurves:
         told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
+    beside = {path for source in sound for path in source.companions.values()}
+    sound = [source for source in sound if source.path not in beside]
     used = {path for source in sound for path in source.inputs}
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
     unread = {path: why for path, why in unread.items() if path not in used}
     return FoundCurves([*grouped(sound), *lost], unread)
 
 
-def looked_at(path: Path) -> tuple[CurveSource | None, str]:
+def looked_at(path: Path, maps: Maps = NO_MAPS) -> tuple[CurveSource | None, str]:
     """The source that a file is, if any; else why a file of a readable kind cannot be read, if it cannot."""
     try:
         with within_time(LONGEST_LOOK):
-            source = recognise(path)
+            source = recognise(path, maps)
             return source, "" if source is not None else damage_of(path)
     except TooSlowError as error:
         return None, str(error)
@@ -127,6 +141,10 @@ def _start_of_archive(path: Path) -> None:
 
 
 def _header_of_avro(path: Path) -> None:
+    if number_in(path) is not None:
+        if why := why_closed(path):
+            raise ValueError(why)
+        return
     with path.open("rb") as stream:
         read_header(stream)
 
@@ -141,13 +159,18 @@ _LOOKS: tuple[tuple[tuple[str, ...], Callable[[Path], object]], ...] = (
 
 
 def what_lacks(path: Path) -> str:
-    """Which column a table of one object's curve lacks; empty where it is no table, or has too few of them."""
-    if not path.name.endswith(TABLES):
+    """What a table of light curves lacks, and the columns that it has; empty where it is none, or lacks almost all."""
+    if form_of(path) is None or is_truth(path):
         return ""
-    try:
-        return lacking(columns_of(path))
-    except (pa.ArrowException, OSError, ValueError):
+    if (width := nameless(path)) >= FEWEST:
+        names = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
+        return f"no line names its {width} columns: say them in a map (names: {names}, and band: NAME)"
+    found = [(guess(rows), rows.names) for rows in look_at(path)]
+    near = [(one.lacks, names) for one, names in found if 0 < len(one.lacks) <= NEAR]
+    if not near:
         return ""
+    lacks, names = min(near, key=lambda pair: len(pair[0]))
+    return f"it lacks {' and '.join(lacks)}; its columns: {shown(names)}"
 
 
 def why_unread(path: Path, otherwise: str = NOBODYS) -> str:
@@ -175,17 +198,23 @@ def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:
     return out
 
 
-def source_of(inputs: Sequence[Path]) -> CurveSource:
+def source_of(inputs: Sequence[Path], maps: Maps = NO_MAPS) -> CurveSource:
     """The source that has these inputs (as :attr:`CurveSource.inputs` gave them)."""
-    first = recognise(inputs[0])
+    first = recognise(inputs[0], maps)
     if first is None:
         raise UserError("a light-curve file", f"{inputs[0].name}, whose columns no reader knows", known())
     beside = set(first.companions.values())
     return replace(first, members=tuple(p for p in inputs if p not in beside)) if first.reader.grouped else first
 
 
-def recognise(path: Path) -> CurveSource | None:
-    """The source that a file is, by name and columns; None for anything else."""
+def recognise(path: Path, maps: Maps = NO_MAPS) -> CurveSource | None:
+    """The source that a file is, by name and columns; None for anything else.
+
+    Args:
+        path: of the file.
+        maps: the user's, asked first.
+    """
     if path.name.startswith("."):
         return None
-    return next((source for reader in all_readers() if (source := reader.recognise(path)) is not None), None)
+    readers = (*(MappedReader(layout) for layout in maps.layouts), *all_readers())
+    return next((source for reader in readers if (source := reader.recognise(path)) is not None), None)

@@ -16,7 +16,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name, wavelength_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import REPEATED, Account, clean
-from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
+from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, REDSHIFTS, static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import EPOCH_COLUMNS, CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.fits_table import Table, open_table, read_columns
 from astrid_ml.preprocessing.lightcurves.readers.pointers import Segments, locate
@@ -26,12 +26,13 @@ from astrid_ml.types import Array, Floats, Floats32, Ints
 SEPARATOR_MJD = -777.0
 IN_MEMORY = 4_000_000  # rows of PHOT that are held in memory: 88 MB
 # ELASTICC2_TRAIN_02_SNIa-SALT3: these releases name the class in VERSION, one pair of files a class.
-_CLASS_IN_VERSION = re.compile(r"^(?:ELASTICC2?|ASTRIDSIM)_([A-Z]+)_\d+_(.+)$")
+_CLASS_IN_VERSION = re.compile(r"^(?:ELASTICC2?|ASTRIDSIM)_([A-Z]+)(?:_\d+)?_(.+)$")
 _HEAD = re.compile(r"head(\.fits(?:\.gz)?)$", re.IGNORECASE)
 _KEPT = ("PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_TYPE_NAME", "SIM_MODEL_NAME", "SIM_REDSHIFT_HELIO")
 ZERO_POINT = "ZP_FLUXCAL"  # of FLUXCAL, where the file says another than SNANA's own
 POINTERS = ("PTROBS_MIN", "PTROBS_MAX", "NOBS")
-_HEAD_COLUMNS = {"SNID", "DECL", ZERO_POINT, *POINTERS, *_KEPT, *OTHER_FEATURES}
+_HEAD_COLUMNS = {"SNID", "DECL", ZERO_POINT, *POINTERS, *_KEPT, *OTHER_FEATURES, *REDSHIFTS}
+_HEAD_COLUMNS |= {f"{name}_ERR" for name in REDSHIFTS}
 
 
 def is_head(path: Path) -> bool:
@@ -81,7 +82,12 @@ def snana_blocks(
     with open_table(head) as table:
         need(table, ("SNID", "NOBS", "PTROBS_MIN", "PTROBS_MAX"), head)
         header = table.header
-        columns = read_columns(table, [name for name in table.names if name in _HEAD_COLUMNS])
+        wanted = [name for name in table.names if name in _HEAD_COLUMNS]
+        several = [name for name in wanted if table.layout[name].shape]
+        if kept := sorted(set(several) & {"SNID", *POINTERS}):
+            raise UserError(f"one value a row in {head.name}", f"several in {', '.join(kept)}", "check the file")
+        account.counts.update(f"columns_of_several_values_left_out: {name}" for name in several)
+        columns = read_columns(table, [name for name in wanted if name not in several])
     epochs = read_phot(phot)
     first, last, nobs = (columns[name].astype(np.int64) for name in POINTERS)
     segments = locate(first, last, nobs, epochs.mjd == SEPARATOR_MJD)

@@ -21,7 +21,7 @@ import pandas as pd
 from astrid_ml.inflating import is_gzip, read_inflated, start_of_gzip
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
-from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
+from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, REDSHIFTS
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.snana import ZERO_POINT, band_wavelengths, fluxcal_of, object_table
@@ -34,9 +34,11 @@ MAGNITUDES = (("MAG",), ("MAGERR", "MAG_ERR"))  # of files without fluxes
 _SNID = re.compile(r"^\s*SNID:", re.MULTILINE)
 _OTHER = re.compile(r"^\s*(?:SURVEY|NVAR|VARLIST|VARNAMES|OBS|FILTERS):", re.MULTILINE)
 _NUMBERS = {*OTHER_FEATURES, "PEAKMJD", "SNTYPE", "SIM_TYPE_INDEX", "SIM_REDSHIFT_HELIO"}
+_NUMBERS |= {name for one in REDSHIFTS for name in (one, f"{one}_ERR")}
 _TEXTS = ("SIM_TYPE_NAME", "SIM_MODEL_NAME")
 # Names that older files have for the same thing.
 _ALIASES = {"DECL": "DEC", "SEARCH_PEAKMJD": "PEAKMJD", "TYPE": "SNTYPE", "SIM_PEAKMJD": "PEAKMJD"}
+_ALIASES |= {"HOST_GALAXY_PHOTO-Z": "HOSTGAL_PHOTOZ", "HOST_GALAXY_SPEC-Z": "HOSTGAL_SPECZ"}
 
 
 @dataclass

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from functools import cache
+
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare
 
 _COLUMNS = ("time", "band")
 # Other spellings of the columns; of several in one file none is chosen.
@@ -17,7 +20,17 @@ _OBJECTS = {"object_id", "objectid", "oid", "snid", "source_id", "diaobjectid", 
 def has_columns(start: bytes) -> bool:
     """Whether the first line names time, band, and a magnitude or flux with its error."""
     names = set(usual_header(start).split(b"\n", 1)[0].decode("latin-1").split(","))
+    if {bare(name) for name in names} & _more():
+        return False
     return set(_COLUMNS) <= names and ({"mag", "magerr"} <= names or {"flux", "fluxerr"} <= names)
+
+
+@cache
+def _more() -> set[str]:
+    """Names of columns that make a table more than one object's measurements: objects, limits, signs, systems."""
+    known = words()
+    roles = ("object", "limit", "is_limit", "sign", "system", "detected")
+    return {name for role in roles for name in known[role]} - {"id", "name", "source", "key", "identifier"}
 
 
 def usual_header(content: bytes) -> bytes:
@@ -42,21 +55,3 @@ def _with_commas(content: bytes) -> bytes:
         return content
     mark = next((mark for mark in (b";", b"\t") if mark in line), None)
     return content if mark is None else content.replace(b",", b".").replace(mark, b",")
-
-
-def lacking(names: Iterable[str]) -> str:
-    """Which columns a table lacks to be one object's light curve; empty where it has too few of them to be meant so.
-
-    Example:
-        >>> lacking(["mjd", "mag", "filter"]), lacking(["x", "y", "mag"])
-        ('no column magerr, e_mag, mag_err', '')
-    """
-    folded = {name.strip().lower() for name in names}
-    has = {usual for usual, others in ALIASES.items() if folded & set(others)}
-    light = "flux" if "flux" in has and "mag" not in has else "mag"
-    needed = ["time", "band", light, f"{light}err"]
-    absent = [usual for usual in needed if usual not in has]
-    if not absent or len(absent) > len(needed) // 2:
-        return ""
-    words = [", ".join(ALIASES[usual]) if usual != "mag" else "mag or flux" for usual in absent]
-    return f"no column {'; none of '.join(words)}"

@@ -278,7 +278,7 @@ def test_a_file_that_kills_its_reader_costs_itself(tmp_path: Path, monkeypatch: 
     raw, out = three_sources(tmp_path / "raw"), tmp_path / "out"
     found = find_curves([raw])
     hostile = [replace(source, reader=KillsItsProcess(source.reader, "q")) for source in found.sources]
-    monkeypatch.setattr(convert, "find_curves", lambda _: replace(found, sources=hostile))
+    monkeypatch.setattr(convert, "find_curves", lambda *_: replace(found, sources=hostile))
     summary = ConvertCommand(str(raw), str(out), Serial(Limits(retries=1, backoff=0))).run()
     assert (summary["objects"], summary["failed"]) == (4, 1)
     (failure,) = json.loads((out / "report.json").read_text())["failed_sources"]

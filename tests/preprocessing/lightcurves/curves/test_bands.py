@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import (
     wavelength_of,
     wavelengths_of,
 )
+from astrid_ml.preprocessing.surveys.registry import survey_named
 
 
 @pytest.mark.parametrize(
@@ -32,9 +33,30 @@ def test_a_filter_is_found_behind_its_systems_name(name: str, filter_name: str) 
     assert wavelength_of(name) == WAVELENGTHS[filter_name]
 
 
-@pytest.mark.parametrize("name", ["", "-", "clear", "gr", "F444W", "1"])
+@pytest.mark.parametrize("name", ["", "-", "clear", "gr", "F999W", "1", "rp"])
 def test_what_nothing_is_known_of_is_nan(name: str) -> None:
     assert np.isnan(wavelength_of(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "mission", "band"),
+    [
+        ("H158", "roman", "H158"),  # not 2MASS's H on a 158th detector
+        ("F158", "roman", "H158"),
+        ("sdssg", "sdss", "g"),
+        ("ztfr", "ztf", "r"),
+        ("ZTF_g", "ztf", "g"),
+        ("ps1::i", "ps1", "i"),
+        ("desz", "decam", "z"),
+        ("atlaso", "atlas", "o"),
+        ("BP", "gaia", "BP"),
+        ("TESS", "tess", "TESS"),
+        ("bessellb", "lco", "B"),
+        ("F814W", "hst", "F814W"),
+    ],
+)
+def test_a_full_name_is_its_surveys(name: str, mission: str, band: str) -> None:
+    assert wavelength_of(name) == survey_named(mission).bands[band].wavelength
 
 
 def test_the_users_wavelengths_come_first() -> None:

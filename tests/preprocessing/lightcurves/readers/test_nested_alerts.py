@@ -212,7 +212,7 @@ def test_real_rubin_alerts(real_data: Path, tmp_path: Path) -> None:
     wanted: dict[str, list[tuple[float, float]]] = {}
     for alert in alerts:
         for row in [*(alert["prvDiaSources"] or []), alert["diaSource"]]:
-            if row["diaObjectId"]:
+            if row["diaObjectId"] and not row["psfFlux_flag"] and row["timeWithdrawnMjdTai"] is None:
                 time = row["midpointMjdTai"] - 37 / 86400
                 wanted.setdefault(str(row["diaObjectId"]), []).append((time, row["psfFlux"] / 10 ** (0.4 * 3.9)))
     written = pd.read_parquet(tmp_path / "objects")

@@ -25,7 +25,7 @@ def test_a_table_is_recognised_by_one_reader_alone(kind: str, tmp_path: Path) ->
     path = tmp_path / "table.csv"
     pd.DataFrame({name: [1.0, 2.0] for name in TABLES[kind]}).to_csv(path, index=False)
     taken = [reader.kind for reader in all_readers() if reader.recognise(path) is not None]
-    assert taken == [kind]
+    assert taken[0] == kind and set(taken[1:]) <= {"guessed"}  # which is asked last
     source = recognise(path)
     assert isinstance(source, CurveSource) and source.reader.kind == kind and source.inputs[0] == path
 
@@ -41,6 +41,6 @@ def test_nobody_takes_damaged_or_foreign_files(tmp_path: Path) -> None:
 
 def test_kinds_are_unique_and_all_are_named_in_the_message() -> None:
     kinds = [reader.kind for reader in all_readers()]
-    assert len(set(kinds)) == len(kinds) == 10
+    assert len(set(kinds)) == len(kinds) == 11
     assert all(reader.known_as in known() for reader in all_readers())
     assert converted.READERS[0] in all_readers()

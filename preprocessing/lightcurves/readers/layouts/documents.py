@@ -1,0 +1,129 @@
+"""Rows of light curves in documents of JSON or Avro, wherever in them they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+DEEPEST = 8
+ROWS = ("candidate", "diaSource")  # the one measurement that a packet is of, beside its history
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that stand together.
+
+    Args:
+        place: key of the list or the struct that holds them; empty at the top.
+        rows: each with its values.
+        about: what is said above them, once for all.
+    """
+
+    place: str
+    rows: list[dict[str, Any]]
+    about: dict[str, Any]
+
+
+def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = None, deep: int = 0) -> Iterator[Group]:
+    """The lists of rows in a document: lists of structs, columns side by side, names with lists of values.
+
+    Args:
+        document: plain containers.
+        place: its own key.
+        about: what is said above it.
+        deep: how many containers it stands in.
+
+    Example:
+        >>> [(g.place, g.rows) for g in groups_in({"id": "a", "data": {"mjd": [1, 2], "mag": [3, 4]}})]
+        [('data', [{'mjd': 1, 'mag': 3}, {'mjd': 2, 'mag': 4}])]
+    """
+    said = dict(about or {})
+    if deep > DEEPEST:
+        return
+    if isinstance(document, list):
+        rows = [row for row in document if isinstance(row, dict)]
+        nested = [row for row in rows if _has_rows(row)]
+        plain = [flat(row) for row in rows if not _has_rows(row)]
+        if plain:
+            yield Group(place, plain, said)
+        for row in nested:
+            yield from groups_in(row, place, said, deep + 1)
+        return
+    if not isinstance(document, dict):
+        return
+    columnar = _columnar(document)
+    said |= facts(document)
+    if columnar is not None:
+        yield Group(place, columnar, said)
+        return
+    inner = {str(key): value for key, value in document.items() if isinstance(value, dict | list)}
+    for key, value in inner.items():  # what stands beside the rows, one level down: meta, objectData
+        if isinstance(value, dict) and key not in ROWS and not _has_rows(value) and _columnar(value) is None:
+            said = {**facts(value), **said}
+    for key, value in inner.items():
+        if isinstance(value, list) and _facts_alone(value):
+            continue
+        if isinstance(value, list) or _has_rows(value) or _columnar(value) is not None:
+            named = said if deep or "name" in said else {**said, "_key": key}
+            yield from groups_in(value, key, named, deep + 1)
+        elif key in ROWS:
+            yield Group(key, [flat(value)], said)
+    if not inner and not deep and document:
+        yield Group(place, [flat(document)], {})
+
+
+def _has_rows(document: Mapping[str, Any], deep: int = 0) -> bool:
+    """Whether a struct holds lists of rows, at any depth."""
+    if deep > DEEPEST:
+        return False
+    for value in document.values():
+        if isinstance(value, list) and any(isinstance(row, dict) for row in value) and not _facts_alone(value):
+            return True
+        if isinstance(value, dict) and (_columnar(value) is not None or _has_rows(value, deep + 1)):
+            return True
+    return False
+
+
+def _facts_alone(rows: list[Any]) -> bool:
+    return bool(rows) and all(isinstance(row, dict) and "value" in row for row in rows)
+
+
+def _columnar(document: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Rows of columns side by side, or of a list of names beside a list of rows; None where there are none."""
+    names, data = document.get("columns", document.get("metadata")), document.get("data")
+    if isinstance(names, list) and isinstance(data, list) and data and all(isinstance(row, list) for row in data):
+        words = [str(name.get("name")) if isinstance(name, dict) else str(name) for name in names]
+        return [dict(zip(words, row, strict=False)) for row in data]
+    lists = {str(key): value for key, value in document.items() if isinstance(value, list) and _scalars(value)}
+    lengths = pd.Series({key: len(value) for key, value in lists.items()}, dtype=int)
+    lengths = lengths[lengths > 0]
+    if len(lengths) >= 3 and lengths.nunique() == 1:
+        return [
+            dict(zip(lengths.index, row, strict=True)) for row in zip(*(lists[k] for k in lengths.index), strict=True)
+        ]
+    frames = [value for value in document.values() if isinstance(value, dict)]
+    alike = len(frames) == len(document) >= 3 and all(frames[0].keys() == frame.keys() for frame in frames)
+    if alike and frames[0] and all(str(key).isdigit() for key in frames[0]):  # pandas: column -> row -> value
+        return [{str(name): value[key] for name, value in document.items()} for key in frames[0]]
+    return None
+
+
+def _scalars(values: list[Any]) -> bool:
+    return not any(isinstance(value, dict | list) for value in values)
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a row that are one thing each."""
+    return {str(name): value for name, value in row.items() if not isinstance(value, list | dict | bytes)}
+
+
+def facts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a document says once: its plain values, and the first of each list of facts with their sources."""
+    found = flat(document)
+    for key, value in document.items():
+        if isinstance(value, list) and _facts_alone(value):
+            found.setdefault(str(key), value[0]["value"])
+    return found

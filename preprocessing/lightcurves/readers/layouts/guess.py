@@ -1,0 +1,207 @@
+"""What the columns of a table that nobody described may mean: by their names, their units and their first values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, zero_point_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
+from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
+from astrid_ml.preprocessing.surveys.describe import content
+from astrid_ml.preprocessing.surveys.registry import packaged
+
+GUESSED = "a guessed layout"
+MAP = "columns=map.yaml"
+_STATIC = ("REDSHIFT_HELIO", "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV")
+_ONCE = ("ra", "dec", "label", *_STATIC)
+_BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
+_BEFORE = ("e", "d", "err", "error", "sigma", "sig", "unc", "delta")
+_WEAK = ("id", "key", "identifier", "source")
+_PREDICTED = ("f:", "d:", "v:")  # of Fink: what classifiers say is no truth
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What some rows may be.
+
+    Args:
+        layout: by which they would be read; what it lacks is lacking in it.
+        lacks: what a light curve needs and nothing tells, in words.
+        unused: columns that no part of it uses.
+    """
+
+    layout: TableLayout
+    lacks: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    @property
+    def meant(self) -> bool:
+        """Whether so much is there that the table is meant as light curves."""
+        return not self.lacks or bool({"flux", "mag"} & set(self.layout.columns) and "time" in self.layout.columns)
+
+
+@cache
+def words() -> dict[str, Any]:
+    """Role -> what people call it."""
+    return content(Path(__file__).parent / "words.yaml")
+
+
+def guess(rows: Rows) -> Guess:
+    """What the first rows of a table may be.
+
+    Args:
+        rows: some of them.
+    """
+    left = {bare(name): str(name) for name in reversed(list(rows.table.columns))}
+    columns: dict[str, str] = {}
+    lacks: list[str] = []
+    time = _time(left, rows)
+    if time:
+        columns["time"] = left.pop(bare(time["column"]))
+    light = _light(left, rows)
+    columns |= light
+    for role in light.values():
+        left.pop(bare(role), None)
+    unused = set(left.values())
+    there = {bare(str(name)) for name in rows.table}
+    left |= {bare(name): name for name in rows.about if bare(name) not in there}
+    for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
+        name = _first(left, words()[role])
+        if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
+            columns[role] = left.pop(bare(name))
+    survey = _survey(rows, columns)
+    lacks += _lacking(rows, columns, survey)
+    given = {key: value for key, value in (time or {}).items() if key != "column"}
+    kind = _kind(columns.get("flux", ""))
+    layout = TableLayout(
+        GUESSED,
+        ("table", "json", "text", "avro"),
+        {role: (name,) for role, name in columns.items()},
+        survey=survey,
+        flux_kind="difference" if "sign" in columns else kind,
+        zero_point=_zero_point(rows, columns),
+        system=None,
+        detections="mag" in columns,
+        **given,
+    )
+    return Guess(layout, tuple(lacks), tuple(name for name in left.values() if name in unused))
+
+
+def _counts(rows: Rows, role: str, name: str) -> bool:
+    """Whether a column that may name objects numbers the rows instead."""
+    if role != "object" or bare(name) not in _WEAK or name not in rows.table or len(rows.table) < 3:
+        return False
+    return bool(rows.table[name].is_unique)
+
+
+def _first(left: dict[str, str], names: Iterable[str]) -> str | None:
+    return next((left[bare(name)] for name in names if bare(name) in left), None)
+
+
+def _time(left: dict[str, str], rows: Rows) -> dict[str, Any] | None:
+    """The column of time and what it means; None where there is none."""
+    for name in left.values():  # a zero that the name or the unit says goes first: BJD - 2457000
+        unit = rows.units.get(name, "") or unit_in(name)
+        zero = zero_in(f"{name} {unit}")
+        if zero is not None:
+            place = place_in(f"{name} {unit}".replace("(", " "))
+            place = "barycentre" if zero in (2_457_000.0, 2_454_833.0) else place
+            scale = "tdb" if place == "barycentre" else "utc"
+            return {"column": name, "time": "days", "time_zero": zero, "time_of": place, "time_scale": scale}
+    for entry in words()["time"]:
+        found = _first(left, entry["names"])
+        if found is not None:
+            return {"column": found, **{key: value for key, value in entry.items() if key != "names"}}
+    return None
+
+
+def _light(left: dict[str, str], rows: Rows) -> dict[str, str]:
+    """Columns of flux or magnitude and error: fluxes whose zero point is told, else magnitudes, else fluxes."""
+    zero = _first(left, words()["zero_point"])
+    found = {role: [left[word] for word in map(bare, words()[role]) if word in left] for role in ("flux", "mag")}
+    errors = {role: [(name, _error_of(name, role, left)) for name in names] for role, names in found.items()}
+    whole = {role: [(name, error) for name, error in pairs if error is not None] for role, pairs in errors.items()}
+    told = [pair for pair in whole["flux"] if zero or _unit_zero(rows, pair[0]) is not None]
+    chosen = told[:1] or whole["mag"][:1] or whole["flux"][:1] or errors["mag"][:1] or errors["flux"][:1]
+    if not chosen:
+        return {}
+    name, error = chosen[0]
+    role = "flux" if name in found["flux"] else "mag"
+    out = {role: name} | ({} if error is None else {f"{role}_err": error})
+    system = _first(left, words()["system"])
+    if role == "flux" and zero is not None and _unit_zero(rows, name) is None:
+        out["zero_point"] = zero
+    if system is not None:
+        out["system"] = system
+    return out
+
+
+def _error_of(name: str, role: str, left: dict[str, str]) -> str | None:
+    """The column of errors of another one."""
+    word = bare(name)
+    spelt = [*(word + end for end in _BEHIND), *(start + word for start in _BEFORE)]
+    own = next((left[other] for other in spelt if other in left and left[other] != name), None)
+    return own or _first(left, [*words()[f"{role}_err"], *words()["error"]])
+
+
+def _unit_zero(rows: Rows, name: str) -> float | None:
+    return zero_point_of(rows.units.get(name, "") or unit_in(name), name)
+
+
+def _zero_point(rows: Rows, columns: dict[str, str]) -> float | None:
+    return _unit_zero(rows, columns["flux"]) if "flux" in columns and "zero_point" not in columns else None
+
+
+def _kind(flux: str) -> Any:
+    word = bare(flux)
+    return "difference" if "diff" in word else "total" if "tot" in word else None
+
+
+def _survey(rows: Rows, columns: dict[str, str]) -> str | None:
+    """The survey whose form the objects' names have; only where filters are numbers, which mean nothing else."""
+    if "filter" not in columns or not _are_numbers(rows.column(columns["filter"])):
+        return None
+    if bare(columns["filter"]) == "fid":
+        return "ztf"
+    if "object" not in columns:
+        return None
+    names = rows.column(columns["object"]).dropna().astype("string")
+    for mission, survey in packaged().items():
+        forms = survey.recognise.object_ids
+        if forms and len(names) and any(names.str.fullmatch(form).all() for form in forms):
+            return mission
+    return None
+
+
+def _are_numbers(values: pd.Series) -> bool:
+    known = values.dropna()
+    return bool(len(known)) and bool(pd.to_numeric(known, errors="coerce").notna().all())
+
+
+def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[str]:
+    out = []
+    if "time" not in columns:
+        out.append("a column of the time (mjd, jd, hjd, bjd, time, date)")
+    if not {"flux", "mag"} & set(columns):
+        out.append("a column of the flux or magnitude (flux, mag)")
+    elif not {"flux_err", "mag_err"} & set(columns):
+        name = columns.get("flux", columns.get("mag"))
+        out.append(f"a column of the error of {name} ({name}_err)")
+    if "filter" not in columns:
+        out.append("a column of the filter (band, filter), or band: NAME of all rows in a map")
+    elif survey is None and _are_numbers(rows.column(columns["filter"])):
+        out.append(f"the survey whose filters the numbers in {columns['filter']} are")
+    return out
+
+
+def shown(names: Sequence[str], most: int = 15) -> str:
+    """Names of columns for a message."""
+    words_of = ", ".join(map(str, names[:most])) or "none"
+    return f"{words_of} and {len(names) - most} more" if len(names) > most else words_of

@@ -1,0 +1,62 @@
+"""Names of columns and units as people spell them."""
+
+from __future__ import annotations
+
+import re
+
+_UNIT = re.compile(r"[\[(]\s*([^\])]*?)\s*[\])]\s*$")
+_PREFIX = re.compile(r"^[a-z]{1,2}:")  # of Fink's columns
+# Zero points (AB) of units of flux, by their folded names.
+ZERO_POINTS = {
+    "njy": 31.4, "ujy": 23.9, "mujy": 23.9, "microjansky": 23.9, "microjy": 23.9, "mjy": 16.4, "millijansky": 16.4,
+    "jy": 8.9, "jansky": 8.9, "nanojansky": 31.4, "nanomaggy": 22.5, "nanomaggies": 22.5, "nmgy": 22.5, "nmgys": 22.5,
+    "maggy": 0.0, "maggies": 0.0, "mgy": 0.0, "fluxcal": 27.5,
+}  # fmt: skip
+
+
+def folded(name: str) -> str:
+    """A name without capitals, blanks and quotes.
+
+    Example:
+        >>> folded(' "Flux_Err"')
+        'flux_err'
+    """
+    return str(name).strip().strip("\"'").strip().lower()
+
+
+def bare(name: str) -> str:
+    """A name without capitals, marks between its words, a unit in brackets and a broker's prefix.
+
+    Example:
+        >>> bare("flux_err (mJy)"), bare("i:magpsf"), bare("Flux-Error")
+        ('fluxerr', 'magpsf', 'fluxerror')
+    """
+    word = _PREFIX.sub("", folded(_UNIT.sub("", str(name).strip())))
+    return re.sub(r"[^a-z0-9]+", "", word)
+
+
+def unit_in(name: str) -> str:
+    """The unit in brackets behind a name; empty where there is none.
+
+    Example:
+        >>> unit_in("flux(mJy)"), unit_in("flux")
+        ('mJy', '')
+    """
+    found = _UNIT.search(str(name).strip())
+    return found[1] if found else ""
+
+
+def zero_point_of(unit: str, name: str = "") -> float | None:
+    """The AB zero point of fluxes in a unit, or of a column whose name ends or begins with one; None where unknown.
+
+    Example:
+        >>> zero_point_of("nJy"), zero_point_of("", "flux_uJy"), zero_point_of("", "uJy"), zero_point_of("e-/s")
+        (31.4, 23.9, 23.9, None)
+    """
+    said = ZERO_POINTS.get(re.sub(r"[^a-z]+", "", unit.replace("\u00b5", "u").replace("\u03bc", "u").lower()))
+    if said is not None or unit.strip():
+        return said
+    for word in re.split(r"[^a-z]+", folded(name).replace("\u00b5", "u")):
+        if word in ZERO_POINTS:
+            return ZERO_POINTS[word]
+    return None
