@@ -213,7 +213,10 @@ def _results(folder: Path) -> bool:
 def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
     out: dict[str, Any] = {}
+    own = whole_places(tree.get("output_dir"))
     for name, value in _leaves(tree, ""):
+        if keys.is_path(name) and own is not None and whole_places(value) == own:
+            continue  # where the results lie is no setting: the folder may be moved
         if decides(name):
             out[name] = whole_places(value) if keys.is_path(name) else value
     return out
