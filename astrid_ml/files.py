@@ -190,7 +190,7 @@ def read_note(path: Path) -> Any:
 
     Raises:
         FileNotFoundError, NotADirectoryError: nothing stands there.
-        ValueError: no whole JSON; or a folder, a pipe, a device or a circle of links.
+        ValueError: no whole JSON, or a key twice; or a folder, a pipe, a device or a circle of links.
 
     Example:
         >>> import tempfile
@@ -210,9 +210,18 @@ def read_note(path: Path) -> Any:
         raise ValueError("no file, but a folder, a pipe or a device")
     with open(opened, encoding="utf-8") as stream:
         try:
-            return json.load(stream)
+            return json.load(stream, object_pairs_hook=_each_once)
         except RecursionError as error:
             raise ValueError("it is nested too deeply") from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Of a key that stands twice one reader takes the first, another the last: neither is right."""
+    out = dict(pairs)
+    if len(out) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:80]!r} twice")
+    return out
 
 
 def read_array(path: Path, mmap_mode: Literal["r"] | None = None) -> Array:

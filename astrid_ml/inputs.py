@@ -215,6 +215,8 @@ def _fix(due: Due, place: Path, kind: str, key: str, typed: Callable[[object], s
         return f"that run has no best.ckpt yet: let it end, or give another, {typed(due.example)}"
     if kind == "nothing" and due in (WALKED, RUN) and "," in str(place):
         return f"several stand in brackets: {typed('[' + str(place).strip('[]') + ']')}"
+    if due.place == "FOLDER" and kind.endswith("archive"):
+        return f"unpack it, then give its folder, {typed(place.with_suffix(''))}"
     reads = "" if due is RUN else read_by(kind)
     example = f"for instance {typed(due.example)}"
     return f"{reads}; here {example}" if reads else f"{due.advice}, {example}"

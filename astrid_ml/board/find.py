@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,10 @@ FOLDERS = {
     "referee.json": ("referee", "referee.html"),
     CRATE: ("bundle", "report.html"),  # holds a copy of its run, which is no run of its own
 }
+# Metrics that are shares: the headline and the ends of its interval above all.
+_SHARE = re.compile(
+    r"(?:val|test)/(?:[^/]*/)?(?:aucpr|aucpr_mean|roc_auc|precision|recall|f1|macro_f1)(?:_low|_high)?(?:/[^/]*)?(?<!/why)"
+)
 SIGNED = (RECORD, METRICS, CONFIG, PAGE, str(TEST), str(EVALUATED), str(ROWS), LOCK)
 
 
@@ -171,6 +177,8 @@ def read_run(path: Path) -> Run:
         tree = configuration(path, record or {}, kind)
         config = flat(tree)
         status, reason = _status(path, record, metrics)
+        if status == "done" and (fault := fault_of(path, metrics or {})):
+            status, reason = "broken", fault
     except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         return Run(path, "run", "broken", _words(error))
     return Run(path, kind, status, reason, record or {}, metrics or {}, config, tree)
@@ -217,6 +225,50 @@ def flat(tree: Mapping[str, Any]) -> dict[str, Any]:
             out[name] = node
 
     put(tree, "", 0)
+    return out
+
+
+def fault_of(path: Path, metrics: Mapping[str, Any]) -> str:
+    """Why nobody may believe what a finished run left; empty where nothing speaks against it.
+
+    Args:
+        path: of its folder.
+        metrics: of ``metrics.json``.
+    """
+    for name, value in metrics.items():
+        if not _SHARE.fullmatch(name):
+            continue
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (value is None or (number and 0 <= value <= 1)):
+            return f"{METRICS} says {name} is {str(value)[:40]}, which is no number from 0 to 1"
+    for table in (TEST, TEST.with_name("val.parquet"), EVALUATED):
+        try:
+            with (path / table).open("rb") as stream:
+                first, size = stream.read(4), stream.seek(0, 2)
+                stream.seek(max(size - 4, 0))
+                if size < 12 or first != b"PAR1" or stream.read(4) != b"PAR1":
+                    return f"{table} is no whole table of parquet"
+        except OSError:
+            continue  # there is none, or nobody may read it: the page says so beside the run
+    return ""
+
+
+def without_copies(runs: Sequence[Run]) -> list[Run]:
+    """The same runs; of several with the same stages at the same moments and the same numbers all but one are copies.
+
+    Args:
+        runs: in the order in which they are shown.
+    """
+    first: dict[str, Run] = {}
+    out = []
+    for run in runs:
+        stages = run.at("stages")
+        if run.status != "done" or not isinstance(stages, list) or not stages:
+            out.append(run)
+            continue
+        mark = json.dumps([run.kind, run.at("identity"), stages, run.metrics], sort_keys=True, default=str)
+        known = first.setdefault(mark, run)
+        out.append(run if known is run else replace(run, status="copy", reason=f"the same run as {known.path}"))
     return out
 
 

@@ -19,9 +19,17 @@ class Pages(SimpleHTTPRequestHandler):
     """Files of the site, asked by this machine under its own name; no other page may read them."""
 
     def send_head(self) -> Any:
-        """Refuse who comes by another name: a page elsewhere whose name was made to point here."""
+        """Refuse who comes by another name, a page elsewhere that was made to point here, and what lies elsewhere."""
         if (self.headers.get("Host") or "").rpartition(":")[0] not in NAMES:
             self.send_error(403, "this board answers to 127.0.0.1 alone")
+            return None
+        home = Path(self.directory).resolve()
+        try:
+            place = Path(self.translate_path(self.path)).resolve()
+        except (ValueError, OSError, RuntimeError):  # a byte that no name has, a circle of links
+            place = home.parent
+        if not place.is_relative_to(home):  # a link that leads out of the site
+            self.send_error(404)
             return None
         return super().send_head()
 

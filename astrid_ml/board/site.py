@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pandas as pd
 
 from astrid_ml.board.curves import detail_of
-from astrid_ml.board.find import PAGE, SITE, Run, look, read_run, signature
+from astrid_ml.board.find import PAGE, SITE, Run, look, read_run, signature, without_copies
 from astrid_ml.board.library import library, named
 from astrid_ml.board.pairs import ComparedRuns, best_of, compare
 from astrid_ml.board.table import board_of
@@ -90,7 +90,7 @@ def write_site(site: Site, known: Known) -> dict[str, Any]:
         Counts by status, and the page.
     """
     found = look(site.places)
-    runs = [_known_run(path, known) for path in found.runs]
+    runs = without_copies([_known_run(path, known) for path in found.runs])
     board = board_of(found, runs, site.watts)
     by_key = {run.key: run for run in runs}
     pairs = _pairs(board, by_key, site.compared, known)
@@ -160,10 +160,14 @@ def script(name: str, content: Any) -> str:
 def report_of(run: Run, folder: Path) -> str | None:
     """The address of a run's report: a hard link within the site, else the way to it; None where there is none.
 
-    A site with links of its own may be copied elsewhere, and takes no room.
+    A report that is a link itself may lead anywhere, and is none. A site with links of its own may be copied elsewhere,
+    and takes no room.
     """
     source, target = run.path / PAGE, folder / REPORTS / f"{run.key}.html"
     try:
+        if source.is_symlink():
+            target.unlink(missing_ok=True)
+            return None
         there = source.stat()
         if there.st_dev != folder.stat().st_dev:
             return address(source, folder)

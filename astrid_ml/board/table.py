@@ -11,6 +11,7 @@ from typing import Any
 
 from astrid_ml.board.find import ROWS, Run, RunFolders
 from astrid_ml.board.tasks import JudgedTask, by_mission, columns, measured, number, task_of
+from astrid_ml.report.names import letter
 from astrid_ml.tracking.lineage import began
 
 # Where things stand and how they are shown says nothing of what a run computes.
@@ -139,11 +140,6 @@ def rank(rows: list[dict[str, Any]], task: JudgedTask) -> None:
         for number_, entry in enumerate(known):
             same = number_ and known[number_ - 1]["v"][0] == entry["v"][0]
             entry["rank"] = known[number_ - 1]["rank"] if same else number_ + 1
-
-
-def letter(place: int) -> str:
-    """0, 1, 26 -> A, B, AA."""
-    return (letter(place // 26 - 1) if place >= 26 else "") + chr(65 + place % 26)
 
 
 def varied(runs: Sequence[Run]) -> list[str]:

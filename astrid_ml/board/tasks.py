@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astrid_ml.board.find import Run
-from astrid_ml.report.names import METRICS
+from astrid_ml.report.names import METRICS, less_is_better
 
 ENDS = ("_low", "_high")
 # Judges of this package -> what they judge, and by what.
@@ -18,7 +18,6 @@ JUDGES = {
     "HierarchicalJudge": ("tree of classes", "leaf/macro_f1/64d"),
     "VoxelJudge": ("anomalies by voxel", "aucpr_mean"),
 }
-LOWER = re.compile(r"(^|[/_])(nll|brier|ece|loss|fpr|fnr|rmse|mae|mse)([_/]|$)")  # metrics of which less is better
 MOST = 36  # metrics of a task that may be chosen as columns
 SHARE = 0.25  # of its runs that must have one
 
@@ -38,7 +37,7 @@ class JudgedTask:
     @property
     def lower(self) -> bool:
         """Whether less is better."""
-        return bool(LOWER.search(self.headline))
+        return less_is_better(self.headline)
 
 
 def task_of(run: Run) -> JudgedTask:

@@ -27,6 +27,8 @@ _OWN_FREE = {
     "stage", "order", "dry_run", "skip_completed", "retry_absent", "workers", "sweep.trials", "sweep.minutes",
     "serve", "port", "compared", "watts",
 }  # fmt: skip
+# What a verb makes anew each time, from nothing that lies in its folder.
+_VERB_FREE = {"board": ("runs", "command.runs")}
 # Keys whose change makes again what depends on it, in the same folder: a download is too dear to be begun anew.
 _REMADE, _PLAYED = "acquisition.", "acquisition.play."
 # Keys that choose a part of one whole: several commands, at once or one after the other, fill one folder.
@@ -62,6 +64,8 @@ def owned_output(cfg: Any, verb: Verb, conf: Folder) -> Iterator[None]:
     folder = check_place(place, "output_dir")
     keys = keys_of(verb.config, conf)
     settings = settings_of(tree, keys)
+    for name in _VERB_FREE.get(verb.name, ()):
+        settings.pop(name, None)
     refuse_others(folder, verb, settings, products_of(keys))
     made = not folder.exists()
     try:
@@ -213,7 +217,10 @@ def _results(folder: Path) -> bool:
 def settings_of(tree: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
     """Dotted key -> value of all that decides the results; files and folders by their whole paths."""
     out: dict[str, Any] = {}
+    own = whole_places(tree.get("output_dir"))
     for name, value in _leaves(tree, ""):
+        if keys.is_path(name) and own is not None and whole_places(value) == own:
+            continue  # where the results lie is no setting: the folder may be moved
         if decides(name):
             out[name] = whole_places(value) if keys.is_path(name) else value
     return out

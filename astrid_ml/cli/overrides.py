@@ -58,6 +58,8 @@ class _Rewriter:
         if match is None or argument.startswith("-"):
             return argument
         plus, key, value = match.groups()
+        if self.verb == "sweep" and (key == SPACE or key.startswith(f"{SPACE}.")):
+            raise not_typed(argument)
         if self.verb == "simulate" and key == "what":
             return f"simulate={option_of('simulate', value, self.conf, self.sweeps, typed='what')}"
         if key.startswith("preprocessing/"):
@@ -171,6 +173,19 @@ def unknown_key(key: str, keys: Keys, verb: str, words: Sequence[str] = ()) -> U
     if meant and meant not in live.found:
         near = f"{near} {_belongs(meant, keys.homes(meant), verb)}".rstrip()
     return UserError(f"a key of astrid {name}", key, near or f"see astrid {name} --help")
+
+
+SPACE = "sweep.space"
+
+
+def not_typed(word: str) -> UserError:
+    """What to say of a space among the words of a command: its names hold dots, and what is typed is added to a file's.
+
+    Args:
+        word: as it was typed.
+    """
+    fix = "write it into a file of your own, DIR/sweep/NAME.yaml: --config-dir=DIR sweep=NAME (docs/sweeps.md)"
+    return UserError("sweep.space in a file", word, fix)
 
 
 def _near(key: str, keys: Keys, live: Keys) -> str:

@@ -10,12 +10,14 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
-from astrid_ml.experiments.leaderboard import BEST, experiment_of, leaderboard, write_results
+from astrid_ml.experiments.leaderboard import APART, BEST, experiment_of, leaderboard, write_results
 from astrid_ml.experiments.loop import Trials
+from astrid_ml.experiments.samples import deciding
 from astrid_ml.experiments.settings import Sweep
 from astrid_ml.experiments.study import SweepStudy
 from astrid_ml.option_files import yaml_files
 from astrid_ml.places import check_place
+from astrid_ml.ranks import say
 
 OWN = ("paths.run_dir", "hydra.", "-m", "--multirun")
 
@@ -83,6 +85,9 @@ def run_sweep(wanted: SweepWanted) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     training = list(wanted.training)
     study = SweepStudy(folder, wanted.sweep, training)
+    say(f"sweep: tries {'; '.join(parameter.said for parameter in study.space.parameters)}")
+    if apart := deciding(study.space):
+        say(f"sweep: {', '.join(apart)} decide on which samples a trial is validated. {APART} They stand apart.")
     try:
         Trials(study, folder, training, wanted.executor, wanted.workers).run()
     finally:

@@ -12,32 +12,36 @@ import pandas as pd
 import yaml
 
 from astrid_ml.experiments.loop import TRIALS
+from astrid_ml.experiments.samples import SAMPLES, deciding, placed, validated_on
 from astrid_ml.experiments.space import Parameter
 from astrid_ml.experiments.study import SweepStudy
 from astrid_ml.experiments.trial import outcome
 from astrid_ml.files import whole, write_text
 from astrid_ml.report import views
-from astrid_ml.report.names import fixed, show
+from astrid_ml.report.names import fixed, letter, show
 from astrid_ml.report.pages import comparison_page
 from astrid_ml.report.views import SectionView, View
 
 TEST = "test/"
 BEST = "best"  # a folder of options of its own: those of trials are no options
+SHOWN = 4  # sets of samples whose best is told
+APART = "Trials of different samples are not comparable."
 LEAST = 4  # finished trials, from which importances say something
 
 
 def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
     """One row a trial, the best by the first objective first, those without a result last.
 
-    Columns: trial, state, reason, run_dir, one for each parameter, each objective, and beside an objective of
+    Trials that were validated on other samples stand apart, those of most trials first: ``samples`` is their letter.
+    Columns: trial, state, samples, reason, run_dir, one for each parameter, each objective, and beside an objective of
     validation the same metric on test with its interval, which orders nothing.
 
     Args:
         study: of the sweep.
         folder: of the sweep.
     """
-    objectives = study.sweep.objectives
-    rows = []
+    objectives, keys = study.sweep.objectives, deciding(study.space)
+    rows, sets = [], []
     for trial in study.study.get_trials(deepcopy=False):
         if not trial.params:
             continue  # waits
@@ -46,6 +50,7 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
         row: dict[str, Any] = {
             "trial": trial.number,
             "state": trial.state.name.lower(),
+            "samples": "",
             "reason": trial.user_attrs.get("reason"),
             "run_dir": f"{TRIALS}/{trial.number}/run",
         }
@@ -54,12 +59,17 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
         row |= {one.metric: metrics.get(one.metric, value) for one, value in zip(objectives, known, strict=True)}
         row |= {name: metrics.get(name) for name in _test_of(study)}
         rows.append(row)
+        own = trial.user_attrs.get(SAMPLES) or validated_on(place, trial.params, keys)
+        sets.append(own if row["state"] == "complete" else "")
     table = pd.DataFrame(rows)
     if len(table):
+        table["samples"] = [letter(place) if place is not None else "" for place in placed(sets)]
         first = objectives[0]
         key = pd.to_numeric(table[first.metric], errors="coerce").map(first.better)
-        order = pd.DataFrame({"key": key.where(table["state"] == "complete"), "trial": table["trial"]})
-        table = table.loc[order.sort_values(["key", "trial"], ascending=[False, True], na_position="last").index]
+        done = table["state"] == "complete"
+        order = pd.DataFrame({"samples": placed(sets), "key": key.where(done), "trial": table["trial"]})
+        columns, rising = ["samples", "key", "trial"], [True, False, True]
+        table = table.loc[order.sort_values(columns, ascending=rising, na_position="last").index]
     return table.reset_index(drop=True)
 
 
@@ -154,21 +164,28 @@ def sentences(study: SweepStudy, table: pd.DataFrame) -> list[str]:
     shown = ", ".join(f"{counts[state]} {word}" for state, word in kinds.items() if state in counts)
     out = [f"{len(table)} trials: {shown or 'none'}."]
     if "complete" in counts:
-        row, first = table.iloc[0], study.sweep.objectives[0]
-        params = study.study.get_trials(deepcopy=False)[int(row["trial"])].params
-        how = ", ".join(
-            parameter.word(params[parameter.name])
-            if parameter.choices
-            else f"{parameter.name}={show(row[parameter.name])}"
-            for parameter in study.space.parameters
-        )
-        out.append(f"Best by {first.metric}: {fixed(float(row[first.metric]))}, trial {row['trial']} ({how}).")
+        bests = table[table["state"] == "complete"].drop_duplicates("samples")
+        if len(bests) > 1:
+            out.append(f"{APART} They were validated on {len(bests)} sets of samples, A, B and so on.")
+        out += [_best(study, row, len(bests) > 1) for _, row in bests.head(SHOWN).iterrows()]
         out.append("What was measured on the test set ordered nothing: to choose by it would spend it.")
     return out
 
 
+def _best(study: SweepStudy, row: pd.Series, several: bool) -> str:
+    """The first of its samples, in a sentence."""
+    first, params = study.sweep.objectives[0], study.study.get_trials(deepcopy=False)[int(row["trial"])].params
+    how = ", ".join(
+        parameter.word(params[parameter.name]) if parameter.choices else f"{parameter.name}={show(row[parameter.name])}"
+        for parameter in study.space.parameters
+    )
+    on = f" on samples {row['samples']}" if several else ""
+    return f"Best by {first.metric}{on}: {fixed(float(row[first.metric]))}, trial {row['trial']} ({how})."
+
+
 def _page(study: SweepStudy, table: pd.DataFrame, name: str, words: Sequence[str]) -> str:
-    shown = table[["trial", "state"]].copy()
+    several = table["samples"].replace("", pd.NA).nunique() > 1
+    shown = table[["trial", "state", *(["samples"] if several else [])]].copy()
     for parameter in study.space.parameters:
         shown[parameter.name] = [show(value) for value in table[parameter.name]]
     for objective in study.sweep.objectives:
@@ -183,11 +200,13 @@ def _page(study: SweepStudy, table: pd.DataFrame, name: str, words: Sequence[str
     ranked = "Ordered by validation. What was measured on the test set stands beside it and ordered nothing."
     sections = [SectionView("Leaderboard", "pieces", {"pieces": [views.table(shown, ranked, css="sortable")]})]
     pieces: list[View] = []
-    if shares := importances(study):
+    if not several and (shares := importances(study)):
         part = pd.DataFrame({"parameter": list(shares), "share of the spread": [fixed(v) for v in shares.values()]})
         pieces.append(views.table(part, f"fANOVA of {study.sweep.objectives[0].metric}; of few trials it is a hint."))
-    if (table["state"] == "complete").sum() > 1:
-        pieces.append(views.picture(_slices(study, table), "Each finished trial, by each parameter.", css=""))
+    drawn = table[(table["state"] == "complete") & (table["samples"] == table["samples"].iloc[0])]
+    if len(drawn) > 1:
+        whose = "Each finished trial, by each parameter." if not several else "Those of samples A, by each parameter."
+        pieces.append(views.picture(_slices(study, drawn), whose, css=""))
     if pieces:
         sections.append(SectionView("What mattered", "pieces", {"pieces": pieces}))
     return comparison_page("sweep", f"Sweep of {name}", f"Sweep of {name}", words, sections)
@@ -202,14 +221,14 @@ def _slices(study: SweepStudy, table: pd.DataFrame) -> bytes:
     """The first objective against each parameter, as a PNG."""
     from matplotlib.figure import Figure
 
-    done, metric = table[table["state"] == "complete"], study.sweep.objectives[0].metric
+    metric = study.sweep.objectives[0].metric
     parameters = study.space.parameters
     columns = min(len(parameters), 3)
     rows = math.ceil(len(parameters) / columns)
     figure = Figure(figsize=(9.0, 2.6 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
     for axes, parameter in zip(panels, parameters, strict=False):
-        _panel(axes, parameter, done[parameter.name].tolist(), done[metric].astype(float).tolist())
+        _panel(axes, parameter, table[parameter.name].tolist(), table[metric].astype(float).tolist())
     for axes in panels[len(parameters) :]:
         axes.set_visible(False)
     for axes in panels[::columns]:

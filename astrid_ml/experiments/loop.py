@@ -12,9 +12,11 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
+from astrid_ml.experiments.samples import SAMPLES, deciding, validated_on
 from astrid_ml.experiments.study import SweepStudy
 from astrid_ml.experiments.trial import INTERRUPTED, PRUNED, STOP, Wanted, do_trial, epochs_of, last_words, outcome
 from astrid_ml.progress import Progress
+from astrid_ml.ranks import say
 
 TRIALS = "trials"
 LOOK = 1.0  # seconds between two looks at the epochs of a trial
@@ -105,6 +107,8 @@ class Trials:
         if metrics is not None:
             if not self.study.any_complete():
                 self.study.refuse_absent(metrics)
+                self._say_if_none_ends_early(folder)
+            trial.set_user_attr(SAMPLES, validated_on(folder, trial.params, deciding(self.study.space)))
             self.study.tell(trial, metrics)
         elif (folder / PRUNED).is_file():
             self.study.tell(trial, None, pruned=True)
@@ -117,6 +121,14 @@ class Trials:
                     f"a training that can begin (trial {trial.number})", said, f"see {folder / 'trial.log'}"
                 )
             self.study.tell(trial, None, said)
+
+    def _say_if_none_ends_early(self, folder: Path) -> None:
+        """A pruner that begins after the last epoch ends nothing."""
+        sweep, epochs = self.study.sweep, len(epochs_of(folder))
+        if sweep.pruner != "none" and 0 < epochs <= sweep.warmup:
+            say(
+                f"sweep.pruner={sweep.pruner} begins after sweep.warmup={sweep.warmup} epochs, and a trial has {epochs}"
+            )
 
     def _watch(self, trial: Any, folder: Path, over: threading.Event) -> None:
         """Tell the pruner of each epoch, the last ones too; end the training where it says so."""

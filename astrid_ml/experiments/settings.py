@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from astrid_ml.errors import UserError
+from astrid_ml.experiments.samples import deciding
 from astrid_ml.experiments.space import Space, Value
+from astrid_ml.report.names import METRICS, less_is_better
 from astrid_ml.types import Count, InUnits, Positive, Whole
 
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
@@ -31,6 +33,12 @@ class Objective:
             raise UserError("an objective on validation: a sweep that looks at the test set fits it", self.metric, fix)
         if not self.metric.startswith(("val/", "cost/")):
             raise UserError("an objective val/... or cost/...", self.metric, "for instance val/aucpr")
+        less = less_is_better(self.metric) or self.metric.startswith("cost/")
+        known = less or self.metric.removeprefix("val/") in METRICS
+        wanted = MINIMIZE if less else MAXIMIZE
+        if known and self.direction != wanted:
+            got = f"{self.direction}, of which the worst trial would be the best"
+            raise UserError(f"direction: {wanted} of {self.metric}", got, f"write direction: {wanted}")
 
     def better(self, value: float) -> float:
         """The value, turned so that larger is better."""
@@ -74,6 +82,11 @@ class Sweep:
             raise UserError(
                 "one objective where a pruner ends trials early", got, "leave out the others, or pruner=none"
             )
+        apart = deciding(self.read_space())
+        if apart and (self.sampler == "tpe" or self.pruner != "none"):
+            got = f"sampler {self.sampler}, pruner {self.pruner}, and {', '.join(apart)} in sweep.space"
+            fix = "take sampler: random or sobol, and pruner: none"
+            raise UserError("nothing that learns from trials which were validated on other samples", got, fix)
         for point in self.enqueue:
             self.read_space().point(point)
 

@@ -73,6 +73,18 @@ class Parameter:
         value = self.low + step * min(max(place, 0), int((self.high - self.low) / step + 1e-9))
         return int(value) if self.whole else float(value)
 
+    @property
+    def said(self) -> str:
+        """Its values in words.
+
+        >>> Parameter("optimizer.lr", low=1e-4, high=1e-2, log=True).said, Parameter("loss", ("bce", "focal")).said
+        ('optimizer.lr from 0.0001 to 0.01 (log)', 'loss of bce, focal')
+        """
+        if self.choices:
+            return f"{self.name} of {', '.join(map(str, self.choices))}"
+        step = "" if self.step is None else f" (by {self.step:g})"
+        return f"{self.name} from {self.low:g} to {self.high:g}{' (log)' if self.log else step}"
+
     def distribution(self) -> Any:
         """As optuna writes it."""
         from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution

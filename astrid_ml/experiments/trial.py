@@ -103,11 +103,20 @@ def outcome(folder: Path) -> Mapping[str, Any] | None:
     Args:
         folder: of the trial.
     """
-    metrics, record = (_note(folder / "run" / name) for name in ("metrics.json", "run.json"))
+    metrics, record = _note(folder / "run" / "metrics.json"), record_of(folder)
     if metrics is None or record is None or record.get("status") != "done":
         return None
     cost = record.get("cost")
     return {**metrics, **{f"cost/{name}": value for name, value in (cost if isinstance(cost, dict) else {}).items()}}
+
+
+def record_of(folder: Path) -> dict[str, Any] | None:
+    """``run.json`` of a trial; None where there is none.
+
+    Args:
+        folder: of the trial.
+    """
+    return _note(folder / "run" / "run.json")
 
 
 def _note(path: Path) -> dict[str, Any] | None:

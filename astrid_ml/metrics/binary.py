@@ -83,7 +83,7 @@ def check_scores(scores: Any, labels: Any, *, soft: bool = False) -> tuple[Float
                 "scores in [0, 1]", f"{s.min():.4g} to {s.max():.4g}", "give probabilities (sigmoid of the logits)"
             )
         if len(s) > 20 and np.isin(s, (0.0, 1.0)).all():
-            fix = "give the score before the threshold; a network that gives nothing else diverged: lower optimizer.lr"
+            fix = "give the score before the threshold; a network that gives nothing else diverged, or knows one class"
             raise UserError("scores, not decisions", "only the values 0 and 1", fix)
     return s, y.astype(bool)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 from astrid_ml.errors import UserError
 from astrid_ml.files import json_text, read_note
 from astrid_ml.fingerprint import file_hash
+from astrid_ml.run.training.publish import repeat_command
 
 METADATA = "ro-crate-metadata.json"
 VERSION = "https://w3id.org/ro/crate/1.1"
@@ -25,6 +26,7 @@ MEANINGS = (
     ("constraints.txt", "versions of the packages that decide numbers, as the run recorded them", "text/plain"),
     ("run.json", "the record: dataset, split, audit, seeds, versions, stages with their digests", "application/json"),
     ("metrics.json", "all metrics with intervals", "application/json"),
+    ("history.json", "loss and metrics of validation by epoch, of each network", "application/json"),
     ("report.html", "the report", "text/html"),
     ("model_card.md", "the model card", "text/markdown"),
     ("model_card.json", "the model card, for programs", "application/json"),
@@ -64,6 +66,32 @@ class CrateFacts:
     dataset: str
     missing: Mapping[str, str]
     license: str | None = None
+
+
+def facts_of(
+    config: dict[str, Any], record: dict[str, Any], missing: Mapping[str, str], sources: str, license: str | None
+) -> CrateFacts:
+    """What the metadata of a run say.
+
+    Args:
+        config: of the run.
+        record: its ``run.json``.
+        missing: see :class:`CrateFacts`.
+        sources: see :class:`CrateFacts`.
+        license: see :class:`CrateFacts`.
+    """
+    ended = max((str(stage["started"]) for stage in record.get("stages") or []), default="1970-01-01")
+    return CrateFacts(
+        str(record["name"]),
+        f"A run of astrid_ml on {record['dataset']['domain']}, bundled for whoever checks it.",
+        ended[:10],
+        repeat_command(config, list(record.get("overrides") or [])),
+        str(record["versions"].get("astrid-ml", "unknown")),
+        sources,
+        str(record["dataset"]["fingerprint"]),
+        missing,
+        license,
+    )
 
 
 def metadata_text(facts: CrateFacts, files: Mapping[str, tuple[int, str]]) -> str:
@@ -117,13 +145,15 @@ class Listed:
 
     Args:
         files: name -> (bytes, sha256).
-        missing: parts that the run did not have.
+        missing: parts that the run did not have, each with the reason.
         sources: SHA-256 of the sources that made the bundle; empty where it is not told.
+        license: of the bundle; None where it is not told.
     """
 
     files: Mapping[str, tuple[int, str]]
-    missing: Sequence[str]
+    missing: Mapping[str, str]
     sources: str
+    license: str | None = None
 
 
 def listed_in(folder: Path) -> Listed:
@@ -135,17 +165,22 @@ def listed_in(folder: Path) -> Listed:
     path = folder / METADATA
     fix = "give the folder that astrid bundle made"
     if not path.is_file() or path.is_symlink():
+        below = sorted(part.parent for part in folder.glob(f"*/{METADATA}"))
+        fix = f"give the bundle itself, for instance input={below[0]}" if below else fix
         raise UserError(f"a bundle (a folder with {METADATA})", str(folder), fix)
     try:
         graph = small_note(path)["@graph"]
         parts = [part for part in graph if part.get("@type") == "File"]
         files = {str(part["@id"]): (int(part["contentSize"]), str(part["sha256"])) for part in parts}
-        missing = [str(part["name"]).removeprefix("missing: ") for part in graph if part["@type"] == "PropertyValue"]
+        absent = [part for part in graph if part["@type"] == "PropertyValue"]
+        missing = {str(part["name"]).removeprefix("missing: "): str(part.get("value", "")) for part in absent}
+        root: dict[str, Any] = next((part for part in graph if part.get("@id") == "./"), {})
+        license = str(root["license"]) if "license" in root else None
         sources = next((str(part.get("sha256", "")) for part in graph if part.get("@id") == "#astrid_ml"), "")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         got = f"{path} without a list of files ({type(error).__name__})"
         raise UserError("the metadata of a bundle of astrid bundle", got, fix) from error
-    return Listed(files, missing, sources)
+    return Listed(files, missing, sources, license)
 
 
 def small_note(path: Path) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.audit import AuditResult
 from astrid_ml.build import build
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import LoadedModel, load_model
@@ -19,10 +20,23 @@ from astrid_ml.dataset.digests import digest_of_file
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.devices import device_of, full_precision
 from astrid_ml.errors import UserError
+from astrid_ml.referee.columns import columns
 from astrid_ml.referee.numbers import TOLERANCE, in_rounds
 from astrid_ml.referee.opened import Bundle, plainly
-from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA, Compared, compare, compare_tables
+from astrid_ml.referee.pictures import PagePictures, drawn_again
+from astrid_ml.referee.verdicts import (
+    DIFFERENT,
+    EQUAL,
+    UNKNOWN,
+    WITHOUT_DATA,
+    Compared,
+    PartAbsentError,
+    compare,
+    compare_tables,
+)
+from astrid_ml.run.pictures import notable
 from astrid_ml.run.stages import StageLog
+from astrid_ml.run.training.publish import leak_pictures
 from astrid_ml.run.training.rounds import RoundWork, predictions, told
 from astrid_ml.run.training.train import joined_tables
 from astrid_ml.splits.plan import index_for, planned_for_training
@@ -50,13 +64,16 @@ class DataAgain:
 
     def checks(self) -> list[tuple[str, str, Check]]:
         """(name, what, check) of each."""
+        columns = ("columns", "no column of the predictions that a run does not write", self.columns)
         checks = [
             ("data", "the dataset is the one that the bundle describes, byte by byte", self.data),
             ("split again", "the split, made again from the configuration", self.split),
             ("audit again", "the audit for leaks, made again", self.audit),
             ("scores again", "scores, baselines, domain and decisions, by the networks", self.scores),
+            ("pictures", "the pictures of the report, drawn again from the samples", self.pictures),
         ]
-        return [(name, what, check if self.dataset is not None else lambda: NEEDS) for name, what, check in checks]
+        needed = [(name, what, check if self.dataset is not None else lambda: NEEDS) for name, what, check in checks]
+        return [columns, *needed]
 
     @property
     def _there(self) -> PreparedDataset:
@@ -99,13 +116,17 @@ class DataAgain:
         found = compare({name: said[name] for name in own}, plainly(own), what="values of the split")
         return found.also(compare(self.bundle.plan.hash, plan.hash, what="hash of the tables in the bundle"))
 
+    @cached_property
+    def _audited(self) -> AuditResult:
+        audit = build(self.bundle.config["audit"], self.bundle.trust)
+        asked = audit if audit.mode == "off" else replace(audit, mode="warn")
+        result: AuditResult = asked.run(self._there, self.bundle.plan)
+        return replace(result, mode=audit.mode)
+
     def audit(self) -> Compared:
         """All findings, and how far metadata alone get."""
-        bundle = self.bundle
-        audit = build(bundle.config["audit"], bundle.trust)
-        mode = audit.mode
-        result = (audit if mode == "off" else replace(audit, mode="warn")).run(self._there, bundle.plan).to_plain()
-        return compare(bundle.record["audit"], plainly({**result, "mode": mode}), TOLERANCE, "values of the audit")
+        result = plainly(self._audited.to_plain())
+        return compare(self.bundle.record["audit"], result, TOLERANCE, "values of the audit")
 
     def scores(self) -> Compared:
         """Every column of the predictions, by the networks in the bundle from the samples of the dataset."""
@@ -137,6 +158,26 @@ class DataAgain:
         with full_precision(self.device):
             tables = {fold: predictions(model.task, data, dataset, fold) for fold in ("val", "test")}
             return {fold: told(work, model.record, model.task, data, table) for fold, table in tables.items()}
+
+    def columns(self) -> Compared:
+        """Those that only the dataset knows are compared by :meth:`scores` where it is given."""
+        found = columns(self.bundle)
+        if self.dataset is not None and found.verdict == WITHOUT_DATA:
+            return Compared(EQUAL, "none; those of the dataset are compared by the item scores again")
+        return found
+
+    def pictures(self) -> Compared:
+        """Samples that the judge picks and pairs that leak, drawn by the datamodule."""
+        bundle, dataset = self.bundle, self._there
+        if "report.html" not in bundle.files:
+            raise PartAbsentError("report.html")
+        data = build(bundle.config["datamodule"], bundle.trust)
+        data.attach(dataset, bundle.plan.rounds[0], seed=int(bundle.config["seed"]))
+        data.load_statistics(bundle.checkpoints[0][0].statistics)
+        tables = bundle.predictions
+        table = tables["test"] if len(tables["test"]) else tables["val"]
+        made = PagePictures(notable(bundle.judge, table, dataset, data), leak_pictures(self._audited, dataset, data))
+        return drawn_again(PagePictures.of(bundle.page), made)
 
     def _statistics(self) -> Compared:
         """What normalises the inputs, fitted again on each training fold."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -13,19 +12,27 @@ from astrid_ml import __version__
 from astrid_ml.build import build
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.referee.opened import Bundle, plainly
+from astrid_ml.referee.pictures import SECTION, PagePictures, captions
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, compare, compare_tables
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
+from astrid_ml.run.pictures import notable_captions
 from astrid_ml.run.prediction.domain import counted, domain_record
 from astrid_ml.run.training.join import fit_joined
-from astrid_ml.run.training.publish import metrics_of, repeat_command, without_long_lists
+from astrid_ml.run.training.publish import (
+    RECORD,
+    joined_history,
+    leak_captions,
+    metrics_of,
+    repeat_command,
+    without_long_lists,
+)
 from astrid_ml.run.training.train import evaluate_folds, joined_tables
 
 TOLERANCE = 1e-6  # of numbers from the same predictions: another version of a library may round elsewhere
 Check = Callable[[], Compared]
-_SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">([^<]*)</h2>.*?\n</section>', re.DOTALL)
-NOT_FROM_NUMBERS = ("samples", "training")  # sections of pictures and of the epochs, which are not in a bundle
+TRAINING = "training"  # the section of the epochs
 
 
 class Numbers:
@@ -46,7 +53,7 @@ class Numbers:
             ("decisions", "probabilities and decisions, applied again to the scores", self.decisions),
             ("labels", "shares of positives that the networks remember", self.labels),
             ("metrics", "all metrics with their intervals, from the predictions", self.metrics),
-            ("record", "remarks and domain of validity in run.json, from predictions and networks", self.record),
+            ("record", "what run.json says: remarks, domain of validity, epochs, its end", self.record),
             ("report", "the sections of report.html, made again", self.report),
             ("card", "the model card, made again", self.card),
         ]
@@ -144,39 +151,62 @@ class Numbers:
         return {"remarks": remarks, "domain_of_validity": domain_record(first, counted(table), own=True)}
 
     def record(self) -> Compared:
-        """Both, against ``run.json``."""
-        said = {name: self.bundle.record[name] for name in self.words}
-        return compare(said, plainly(self.words), TOLERANCE, "remarks and values of the domain of validity")
+        """Both, against ``run.json``; that it ended well, and says no more and no less than a run does."""
+        bundle, record = self.bundle, self.bundle.record
+        said = {name: record[name] for name in self.words}
+        found = compare(said, plainly(self.words), TOLERANCE, "remarks and values of the domain of validity")
+        found = found.also(compare(record["status"], "done", what="status"))
+        found = found.also(compare(record["environment"]["versions"], record["versions"], what="versions said twice"))
+        if not self._other_version:
+            found = found.also(compare(sorted(record), sorted(RECORD), what="keys of run.json"))
+        if "history.json" in bundle.files:
+            epochs = [len(history) for history in bundle.histories]
+            found = found.also(compare(record["epochs"], epochs, what="epochs"))
+        return found
 
     @cached_property
     def content(self) -> RunReport:
-        """The report that the record and the recomputed results make, without pictures of samples."""
-        bundle = self.bundle
+        """The report that record, epochs and recomputed results make, with the pictures that the page shows."""
+        bundle, shown = self.bundle, self.pictures
         _ = self.computed  # puts the end-to-end completeness into the results
         datamodule = build(bundle.config["datamodule"], bundle.trust)
         return RunReport(
             str(bundle.config["name"]),
             bundle.record,
             {fold: self.results[fold] for fold in ("test", "val") if fold in self.results},
-            repeat=repeat_command(bundle.config, list(bundle.record.get("overrides") or [])),
+            joined_history(bundle.histories) if "history.json" in bundle.files else pd.DataFrame(),
+            shown.samples,
+            repeat_command(bundle.config, list(bundle.record.get("overrides") or [])),
+            audit_pictures=shown.leaks,
             config=bundle.written,
             cross=datamodule.report_tables(),
         )
 
+    @cached_property
+    def pictures(self) -> PagePictures:
+        """Those of the page; none where there is no page."""
+        return PagePictures.of(self.bundle.page) if "report.html" in self.bundle.files else PagePictures()
+
     def report(self) -> Compared:
-        """The page by its sections; those of pictures and epochs are left out."""
-        said = self.bundle.file("report.html").read_text(encoding="utf-8")
+        """The page by its sections, and what stands under pictures; the item ``pictures`` looks at those."""
+        bundle, said = self.bundle, self.bundle.page
         if self._other_version:
             return Compared(UNKNOWN, f"made by astrid_ml {self._version}, and read by {__version__}: pages may differ")
         one, other = sections(said), sections(report_page(self.content))
-        skipped = [name for name in NOT_FROM_NUMBERS if name in one]
-        for name in skipped:
-            del one[name]
+        lost = TRAINING in one and "history.json" not in bundle.files
+        if lost:
+            del one[TRAINING]
         wrong = [name or "the head" for name in dict.fromkeys([*one, *other]) if one.get(name) != other.get(name)]
         if wrong:
             return Compared(DIFFERENT, f"other sections than the numbers make: {', '.join(wrong)}")
-        left = f"; {' and '.join(skipped)} are not made from numbers" if skipped else ""
-        return Compared(EQUAL, f"{len(one)} sections{left}")
+        if lost:
+            return Compared(UNKNOWN, "the bundle has no history.json, from which the section Training is made")
+        tables = bundle.predictions
+        table = tables["test"] if len(tables["test"]) else tables["val"]
+        wanted = notable_captions(bundle.judge, table)
+        return Compared(EQUAL, f"{len(one)} sections").also(
+            captions(self.pictures, wanted, leak_captions(bundle.record["audit"]["findings"]))
+        )
 
     def card(self) -> Compared:
         """Both files of the card."""
@@ -217,8 +247,8 @@ def sections(page: str) -> dict[str, str]:
     Links to sections that the page has are left out of the rest: a page has more of them where it has pictures.
     """
     parts: dict[str, str] = {}
-    around = _SECTION.sub("", page)
-    for found in _SECTION.finditer(page):
+    around = SECTION.sub("", page)
+    for found in SECTION.finditer(page):
         parts[found[1]] = parts.get(found[1], "") + found[0]
         around = around.replace(f'<a href="#{found[1]}">{found[2]}</a>', "")
     return {"": "\n".join(" ".join(line.split()) for line in around.splitlines() if line.strip()), **parts}

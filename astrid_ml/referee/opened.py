@@ -73,6 +73,17 @@ class Bundle:
         return self.mapping("run.json")
 
     @cached_property
+    def histories(self) -> list[pd.DataFrame]:
+        """The epochs of each round, as ``history.json`` holds them."""
+        content = small_note(self.file("history.json"))
+        return [pd.DataFrame(history).astype(float) for history in content]
+
+    @cached_property
+    def page(self) -> str:
+        """``report.html``."""
+        return self.file("report.html").read_text(encoding="utf-8")
+
+    @cached_property
     def metrics(self) -> dict[str, Any]:
         """``metrics.json``."""
         return self.mapping("metrics.json")
@@ -83,11 +94,16 @@ class Bundle:
         return self.mapping("dataset/dataset.json")
 
     @cached_property
-    def written(self) -> dict[str, Any]:
-        """``config.yaml`` as it stands there."""
+    def text(self) -> str:
+        """``config.yaml``, letter by letter."""
         path = self.file("config.yaml")
         refuse_large(path)
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
+
+    @cached_property
+    def written(self) -> dict[str, Any]:
+        """``config.yaml`` as it stands there."""
+        text = self.text
         try:
             if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
                 raise UserError("a configuration without references in YAML", "an alias", "ask for the bundle again")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
+import yaml
 
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.record import Record, hashes
@@ -14,7 +16,7 @@ from astrid_ml.dataset.digests import FILE, read_digests
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.identity import lasting
-from astrid_ml.referee.crate import METADATA, constraints, sized, sources_digest
+from astrid_ml.referee.crate import METADATA, constraints, facts_of, metadata_text, sized, small_note, sources_digest
 from astrid_ml.referee.opened import Bundle, plainly
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
 from astrid_ml.run.environment import run_identity
@@ -36,6 +38,7 @@ def record_checks(bundle: Bundle, digest: str | None) -> list[tuple[str, str, Ch
     return [
         ("files", "each file has the size and SHA-256 that the metadata list", partial(files, bundle)),
         ("digest", "the metadata are those that the author published", partial(published, bundle, digest)),
+        ("metadata", "what the metadata say, as record and configuration make it", partial(metadata, bundle)),
         ("code", "made by the versions and the sources that judge here", partial(code, bundle)),
         ("identity", "the configuration is that of the record: identity, seeds, name", partial(identity, bundle)),
         ("checkpoint", "the networks are those of record, split, data and configuration", partial(checkpoint, bundle)),
@@ -74,6 +77,14 @@ def published(bundle: Bundle, digest: str | None) -> Compared:
     return compare(digest.strip().lower(), own, what="digest")
 
 
+def metadata(bundle: Bundle) -> Compared:
+    """Made again, but for licence, sources and reasons of what is missing: those are the author's to say."""
+    listed = bundle.listed
+    facts = facts_of(bundle.written, bundle.record, listed.missing, listed.sources, listed.license)
+    made = json.loads(metadata_text(facts, listed.files))
+    return compare(small_note(bundle.folder / METADATA), made, what="values of the metadata")
+
+
 def code(bundle: Bundle) -> Compared:
     """Other versions prove nothing, but they are why numbers may differ."""
     said, own = dict(bundle.record["versions"]), versions()
@@ -101,6 +112,8 @@ def identity(bundle: Bundle) -> Compared:
     found = compare(record["identity"], run_identity(config), what="identity of the configuration")
     found = found.also(compare(record["seeds"], seeds, what="seeds"))
     found = found.also(compare(record["name"], config["name"], what="name"))
+    if bundle.text != yaml.safe_dump(bundle.written, sort_keys=False, allow_unicode=True):
+        found = found.also(Compared(DIFFERENT, "config.yaml holds more than its values: keys twice, or comments"))
     prepared = [stage["inputs"].get("identity") for stage in record["stages"] if stage["name"] == "prepare"]
     return found.also(compare(prepared, [record["identity"]], what="identity in the stages"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,3 +119,24 @@ def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
 def spaced(values: Mapping[str, Any]) -> dict[str, Any]:
     """Names with spaces where they had underscores."""
     return {str(name).replace("_", " "): value for name, value in values.items()}
+
+
+_LOWER = re.compile(r"(^|[/_])(nll|brier|ece|loss|fpr|fnr|rmse|mae|mse)([_/]|$)")
+
+
+def less_is_better(name: str) -> bool:
+    """Whether a metric is an error, of which less is better.
+
+    >>> less_is_better("val/loss"), less_is_better("val/aucpr")
+    (True, False)
+    """
+    return bool(_LOWER.search(name))
+
+
+def letter(place: int) -> str:
+    """A name for one of several.
+
+    >>> letter(0), letter(1), letter(26)
+    ('A', 'B', 'AA')
+    """
+    return (letter(place // 26 - 1) if place >= 26 else "") + chr(65 + place % 26)

@@ -17,6 +17,7 @@ from astrid_ml.types import Floats32
 
 # In a file whose weights lie in another: the first key of a tensor's external_data, as protobuf writes it.
 _ELSEWHERE = b"\n\x08location"
+_KINDS: dict[str, Any] = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 EXTRA = "pip install 'astrid-ml[export]' -c constraints.txt"
 
 
@@ -66,20 +67,36 @@ class OnnxFile:
     def scores(self, images: Floats32, features: Floats32 | None) -> Any:
         """See :class:`astrid_ml.contracts.programs.Program`."""
         asked = self._session.get_inputs()
+        size = asked[0].shape[0] if asked and asked[0].shape else None
+        if size == 1 and len(images) > 1:  # as Keras, MATLAB and older exports of torch write it
+            given: list[Any] = [None] * len(images) if features is None else [*features[:, None]]
+            return np.concatenate(
+                [self.scores(image, other) for image, other in zip(images[:, None], given, strict=True)]
+            )
+        if isinstance(size, int) and size != len(images):
+            got = f"{self.file}, which takes {size} at a time and no other number"
+            raise UserError("a network of any number of samples", got, "export it with a batch axis that is dynamic")
         values = [images if self.layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))]
         values += [] if features is None else [features]
         if len(asked) != len(values):
             got = f"{len(asked)} in {self.file}: {', '.join(part.name for part in asked)}"
             raise UserError(f"a network with {len(values)} input(s)", got, "export it with these inputs")
+        strange = next((part for part in asked if part.type not in _KINDS), None)
+        if strange is not None:
+            got = f"{strange.name} of {strange.type} in {self.file}"
+            raise UserError(f"inputs of {', '.join(_KINDS)}", got, "export it with inputs of single precision")
+        fed = {p.name: value.astype(_KINDS[p.type], copy=False) for p, value in zip(asked, values, strict=True)}
         try:
-            answer = self._session.run(None, {part.name: value for part, value in zip(asked, values, strict=True)})[0]
+            answer = self._session.run(None, fed)[0]
         except Exception as error:  # onnxruntime's word for other shapes
             shapes = ", ".join(str(value.shape) for value in values)
-            fix = "set channels= and channels.size= to what it was trained on, or model.program.layout=NHWC"
+            wants = ", ".join(f"{part.name} {part.shape}" for part in asked)
+            fix = f"it takes {wants}: set channels= and channels.size=, or model.program.layout=NHWC"
             got = f"{self.file}, which refuses {shapes}: {str(error).splitlines()[0][:160]}"
             raise UserError("a network that takes the stamps of the datamodule", got, fix) from error
-        out = np.asarray(answer, dtype=np.float64).reshape(len(images), -1)
-        if out.shape[1] not in (1, 2):
-            got = f"{out.shape[1]} from {self.file}"
-            raise UserError("a network with one number a sample, or two", got, "export its probability")
+        out, shape = np.asarray(answer), np.shape(answer)
+        if out.dtype.kind != "f" or shape[:1] != (len(images),) or out.size not in (len(images), 2 * len(images)):
+            got = f"{out.dtype} of shape {shape} for {len(images)} samples, from {self.file}"
+            raise UserError("a network with one number a sample, or two", got, "export its probability, a row a sample")
+        out = out.astype(np.float64).reshape(len(images), -1)
         return expit(out[:, -1]) if self.gives == "logit" else out[:, -1]

@@ -18,6 +18,12 @@ from astrid_ml.evaluation.calibration import logits_of
 from astrid_ml.models.tasks.task import Batch, Task
 from astrid_ml.types import Ints
 
+ALIKE = 1e-4  # of a score: another number of samples may be summed in another order
+
+
+def _noise(like: Tensor, count: int) -> Tensor:
+    return torch.randn((count, *like.shape[1:]), generator=torch.Generator().manual_seed(1))
+
 
 class ExternalTask(Task):
     """Asks a program for scores. Its checkpoint holds no weights, only the SHA-256 of the program's file.
@@ -45,6 +51,7 @@ class ExternalTask(Task):
         self.digest: Tensor
         self.register_buffer("digest", torch.zeros(32, dtype=torch.uint8))
         self._data: ModelData | None = None
+        self._tried = False
         self._fitted = not isinstance(program, FittedProgram)
 
     def prepare_for(self, datamodule: Any) -> None:
@@ -66,7 +73,23 @@ class ExternalTask(Task):
     def try_on(self, batch: Batch) -> None:
         """See :class:`astrid_ml.contracts.programs.FitsItself`."""
         if self._fitted:
-            self.scores(batch)
+            # Of noise: what a network makes of a batch shows on samples that are not alike.
+            noise: Batch = {name: _noise(batch[name], 4) for name in ("x", "features") if name in batch}
+            self.scores(noise)
+            self._check_alone(noise)
+
+    def _check_alone(self, batch: Batch) -> None:
+        """A sample's score is its own: nothing of it may come from the samples that stand beside it.
+
+        Raises:
+            UserError: it gets another one alone.
+        """
+        first = {name: value[:1] for name, value in batch.items() if name in ("x", "features")}
+        among, alone = float(self.scores(batch)["score"][0]), float(self.scores(first)["score"][0])
+        if abs(among - alone) > ALIKE:
+            got = f"{alone:.4g} alone and {among:.4g} among {len(batch['x'])}, of {type(self.program).__name__}"
+            fix = "export it for inference: no BatchNorm of training, no softmax or mean over the samples"
+            raise UserError("the same score of a sample alone and among others", got, fix)
 
     @staticmethod
     def _arrays(batch: Batch) -> tuple[Any, Any]:
@@ -80,9 +103,12 @@ class ExternalTask(Task):
         images, features = self._arrays(batch)
         found = np.asarray(self.program.scores(images, features), dtype=np.float64)
         name = type(self.program).__name__
-        if found.shape != (len(images),) or not np.isfinite(found).all() or found.min() < 0 or found.max() > 1:
-            low, high = (float(np.nanmin(found)), float(np.nanmax(found))) if found.size else (0.0, 0.0)
-            got = f"{found.shape} from {low:.3g} to {high:.3g}, of {name}"
+        if lost := int((~np.isfinite(found)).sum()):
+            got = f"{lost} of {found.size} that are no finite numbers, of {name}"
+            fix = "try it on such stamps outside: they are scaled by the datamodule, and may be empty"
+            raise UserError("scores that are finite, from 0 to 1", got, fix)
+        if found.shape != (len(images),) or found.min(initial=0) < 0 or found.max(initial=0) > 1:
+            got = f"{found.shape} from {found.min(initial=0):.3g} to {found.max(initial=0):.3g}, of {name}"
             fix = "give probabilities; of an ONNX file with logits write model.program.gives=logit"
             raise UserError(f"scores of shape ({len(images)},), finite, from 0 to 1", got, fix)
         return {"score": torch.from_numpy(found), "logit": torch.from_numpy(logits_of(found))}
@@ -102,8 +128,11 @@ class ExternalTask(Task):
         if bytes(self.digest.cpu().numpy()) != self.program.digest():
             fix = "put the file of the run back, or begin in another paths.run_dir"
             raise UserError("the program with which the run began", "another file (by its SHA-256)", fix)
-        parts = [
-            pd.DataFrame({"row": chosen, **{name: value.float().numpy() for name, value in self.scores(batch).items()}})
-            for chosen, batch in datamodule.batches(source, rows)
-        ]
+        parts = []
+        for chosen, batch in datamodule.batches(source, rows):
+            if not self._tried:
+                self._check_alone(batch)
+                self._tried = True
+            found = {name: value.float().numpy() for name, value in self.scores(batch).items()}
+            parts.append(pd.DataFrame({"row": chosen, **found}))
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"row": np.array([], dtype=np.int64)})

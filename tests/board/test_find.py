@@ -12,7 +12,7 @@ import pytest
 import yaml
 from made.runs import small_run, write
 
-from astrid_ml.board.find import flat, is_run, look, read_run, signature
+from astrid_ml.board.find import flat, is_run, look, read_run, signature, without_copies
 from astrid_ml.board.table import board_of
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.lock import Lock
@@ -86,7 +86,21 @@ def test_a_finished_run_is_read(tmp_path: Path) -> None:
 
 DAMAGE = {
     "run.json": [b"", b"{", b"[1]", b"\xff\xfe", b'{"status": "odd"}', b"[" * 100_000],
-    "metrics.json": [b"{", b"null", b"[]", b"\x00"],
+    "metrics.json": [
+        b"{",
+        b"null",
+        b"[]",
+        b"\x00",
+        b'{"val/aucpr": 7.5}',
+        b'{"val/aucpr": -1e308}',
+        b'{"test/aucpr_low": NaN}',
+        b'{"val/aucpr": "0.9"}',
+        b'{"val/aucpr": [0.9]}',
+        b'{"val/aucpr": true}',
+        b'{"val/aucpr": 0.5, "val/aucpr": 0.9}',
+        b'{"val/leaf/macro_f1/64d": Infinity}',
+    ],
+    "predictions/test.parquet": [b"", b"PAR1", b"PAR1" + bytes(40)],
     "config.yaml": [b"a: [", b"- 1", b"", b"\xff\xff", b"a: !!python/object:os.system {}", b"[" * 5000],
 }
 
@@ -160,3 +174,19 @@ def test_dotted_names_have_a_bottom() -> None:
     deep = yaml.safe_load("{a: " * 60 + "1" + "}" * 60)
     with pytest.raises(ValueError, match="too deeply"):
         flat(deep)
+
+
+def test_shares_that_are_absent_for_a_reason_are_no_damage(tmp_path: Path) -> None:
+    run = small_run(tmp_path / "run")
+    metrics = {"val/aucpr": None, "val/aucpr/why": "one class", "val/aucpr_minus_baseline_trees": -0.2, "val/nll": 3.0}
+    (run / "metrics.json").write_text(json.dumps(metrics | {"val/n": 40.0, "val/baseline_column_name": "snr"}))
+    assert read_run(run).status == "done"
+
+
+def test_a_copy_of_a_run_is_told_and_stands_nowhere_else(tmp_path: Path) -> None:
+    stages = [{"name": "fit", "started": "2026-01-01T00:00:00"}]
+    runs = [read_run(small_run(tmp_path / name, stages=stages)) for name in ("a", "b")]
+    other = read_run(small_run(tmp_path / "c", seed=2, stages=stages))
+    found = without_copies([*runs, other, read_run(small_run(tmp_path / "d", stages=[]))])
+    assert [run.status for run in found] == ["done", "copy", "done", "done"]
+    assert found[1].reason == f"the same run as {tmp_path / 'a'}"

@@ -141,6 +141,17 @@ def test_a_report_that_may_not_be_linked_costs_its_link(built: Site, monkeypatch
     assert [row["report"] for row in handed(built.folder / "data" / "board.js")["runs"]] == [None, None]
 
 
+def test_a_report_that_is_a_link_is_none(built: Site) -> None:
+    write_site(built, Known())
+    run = Path(built.places[0]) / "seed1"
+    (run / "report.html").unlink()
+    (run / "report.html").symlink_to("/etc/hostname")
+    write_site(built, Known())
+    rows = {row["folder"]: row for row in handed(built.folder / "data" / "board.js")["runs"]}
+    assert rows["seed1"]["report"] is None and rows["seed2"]["report"]
+    assert len(list((built.folder / "reports").iterdir())) == 1
+
+
 def test_a_matrix_is_the_mean_over_seeds(tmp_path: Path) -> None:
     cells = [
         {"trained": "ztf", "tested": "ps1", "seed": seed, "adapt": adapt, "name": "AUCPR", "value": value}
@@ -201,6 +212,10 @@ def test_the_server_answers_this_machine_by_its_own_name(server: Server, built: 
     assert asked(server, "/", host="evil.example:80")[0] == 403 == asked(server, "/", host="")[0]
     assert asked(server, "/data/")[0] == 404 and asked(server, "/../runs/seed1/run.json")[0] == 404
     assert asked(server, "/", method="POST")[0] == 501
+    assert asked(server, "/%00")[0] == 404
+    (built.folder / "data" / "out.js").symlink_to("/etc/passwd")
+    (built.folder / "data" / "round.js").symlink_to(built.folder / "data" / "round.js")
+    assert asked(server, "/data/out.js")[0] == 404 == asked(server, "/data/round.js")[0]
     [report, _] = (built.folder / "reports").iterdir()
     assert asked(server, f"/reports/{report.name}")[0] == 200
 

@@ -10,8 +10,9 @@ import pytest
 from made.runs import small_run
 
 from astrid_ml.board.find import Run, RunFolders, look, read_run
-from astrid_ml.board.table import board_of, called, cost_of, group_of, last_epoch, letter, progress, shown, varied
+from astrid_ml.board.table import board_of, called, cost_of, group_of, last_epoch, progress, shown, varied
 from astrid_ml.board.tasks import JudgedTask, base, by_mission, columns, number, task_of
+from astrid_ml.report.names import letter
 
 
 def runs_of(folder: Path, *given: dict[str, Any]) -> list[Run]:

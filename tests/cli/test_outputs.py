@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made.runs import small_run
 from omegaconf import OmegaConf
 
 from astrid_ml.build import conf_folder
@@ -281,3 +282,10 @@ def test_a_sweep_over_output_folders_is_refused_before_its_first_job_where_one_i
 def test_a_link_that_leads_to_itself_has_a_place(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert whole_places([str(tmp_path / "loop"), 3]) == [str(tmp_path / "loop"), 3]
+
+
+def test_a_board_of_other_runs_is_made_in_its_own_folder(tmp_path: Path) -> None:
+    """It is made anew each time: nothing of the runs before is lost."""
+    for name in ("one", "other"):
+        small_run(tmp_path / name / "run")
+        assert run(["board", f"runs=[{tmp_path / name}]", f"output_dir={tmp_path / 'site'}"]) == 0

@@ -25,7 +25,10 @@ def test_a_test_metric_is_no_objective() -> None:
     [
         ({"objectives": ()}, "none"),
         ({"objectives": (Objective("cost/fit_seconds", "minimize"),), "pruner": "median"}, "cost/fit_seconds"),
-        ({"objectives": (Objective("val/aucpr"), Objective("cost/fit_seconds")), "pruner": "median"}, "with 2"),
+        (
+            {"objectives": (Objective("val/aucpr"), Objective("cost/fit_seconds", "minimize")), "pruner": "median"},
+            "with 2",
+        ),
         ({"enqueue": ({"optimizer.lr": 5.0},)}, r"optimizer\.lr: 5\.0"),
     ],
 )

@@ -16,14 +16,19 @@ import pytest
 import yaml
 
 from astrid_ml.build import build, conf_folder, plain
+from astrid_ml.cli.outputs import changes, settings_of
+from astrid_ml.cli.overrides import rewrite
 from astrid_ml.cli.sweep import options_of, words_of_training
+from astrid_ml.cli.verbs.keys import keys_of
 from astrid_ml.commands.sweep import SweepWanted, run_sweep
 from astrid_ml.config import compose, option_names
 from astrid_ml.errors import UserError
 from astrid_ml.executors.local import Serial
 from astrid_ml.experiments import loop
 from astrid_ml.experiments.leaderboard import experiment_of
+from astrid_ml.experiments.samples import deciding, validated_on
 from astrid_ml.experiments.settings import Objective, Sweep
+from astrid_ml.experiments.space import Space
 from astrid_ml.experiments.study import STORAGE
 from astrid_ml.experiments.trial import INTERRUPTED, LOG, PRUNED, STOP, Wanted, epochs_of, last_words, outcome
 
@@ -280,3 +285,82 @@ def test_an_objective_that_no_training_measures_ends_the_sweep_at_its_first(
     with pytest.raises(UserError, match=r"got val/aucprr.*val/aucpr"):
         swept(tmp_path, objectives=(Objective("val/aucprr"),))
     assert trainings.done == [0]
+
+
+def test_trials_of_other_samples_stand_apart(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(SPACE, "simulate.prevalence", [0.1, 0.6])
+    told = swept(tmp_path, trials=6)
+    table = board(tmp_path)
+    parts = [table[table["samples"] == letter] for letter in ("A", "B")]
+    assert [part["simulate.prevalence"].nunique() for part in parts] == [1, 1] and len(parts[0]) >= len(parts[1]) > 0
+    assert table["samples"].tolist() == sorted(table["samples"]) and sum(map(len, parts)) == 6
+    assert all(part["val/aucpr"].is_monotonic_decreasing for part in parts)
+    assert "not comparable" in told["result"] and "on samples B" in told["result"]
+    assert "simulate.prevalence decide on which samples" in capsys.readouterr().err
+    page = (tmp_path / "sweep.html").read_text()
+    assert "not comparable" in page and "Those of samples A" in page
+    with pytest.raises(UserError, match="validated on other samples"):
+        swept(tmp_path / "tpe", sampler="tpe")
+    with pytest.raises(UserError, match="validated on other samples"):
+        swept(tmp_path / "median", pruner="median")
+
+
+def test_samples_are_those_that_the_records_say(tmp_path: Path) -> None:
+    def name(number: int, record: Any, **params: Any) -> str:
+        folder = tmp_path / str(number)
+        (folder / "run").mkdir(parents=True)
+        (folder / "run" / "run.json").write_text(json.dumps(record))
+        return validated_on(folder, params, ["simulate.n"] if params else [])
+
+    row = {"round": 0, "fold": "val", "labelled": 10, "positives": 3}
+    splits = [
+        {"split": {"hash": "a", "counts": [row]}}, {"split": {"hash": "b", "counts": [row]}},
+        {"split": {"hash": "a", "counts": [row | {"positives": 4}]}}, {"split": 3}, [],
+    ]  # fmt: skip
+    names = [name(number, record) for number, record in enumerate(splits)]
+    assert len(set(names[:4])) == 4 and names[3] == names[4]
+    assert name(5, splits[0]) == names[0] != name(6, splits[0], **{"simulate.n": 3})
+    space = Space.read({key: [1, 2] for key in ("split.seed", "data.seed", "label", "optimizer.lr", "datamodule.x")})
+    assert deciding(space) == ["data.seed", "label", "split.seed"]
+
+
+def test_a_pruner_that_begins_after_the_last_epoch_is_told(
+    trainings: Trainings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainings.epochs = 2
+    swept(tmp_path, pruner="median", warmup=2, trials=1)
+    assert "sweep.warmup=2 epochs, and a trial has 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction"), [("val/aucpr", "minimize"), ("val/loss", "maximize"), ("cost/fit_seconds", "maximize")]
+)
+def test_a_direction_that_makes_the_worst_the_best_is_refused(metric: str, direction: Any) -> None:
+    with pytest.raises(UserError, match="the worst trial would be the best"):
+        Objective(metric, direction)
+    Objective("val/of_my_own", direction)
+
+
+@pytest.mark.parametrize("word", ["sweep.space={}", "sweep.space={loss:[bce]}", "+sweep.space.optimizer.lr=[0.1]"])
+def test_a_space_is_written_into_a_file(word: str) -> None:
+    with pytest.raises(UserError, match=r"sweep\.space in a file"):
+        rewrite(["experiment=realbogus_triplets", word], "sweep", conf_folder())
+
+
+def test_a_file_of_ones_own_may_leave_keys_out_that_are_typed(tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    text = "_target_: astrid_ml.experiments.settings.Sweep\nspace: {optimizer.lr: [0.1, 0.2]}\ntrials: 2\n"
+    (tmp_path / "sweep" / "few.yaml").write_text(text)
+    words = ["sweep=few", "sweep.minutes=5", "sweep.seed=9", "output_dir=x", f"hydra.searchpath=[{tmp_path}]"]
+    tree = plain(compose("sweep", words))["sweep"]
+    made = build(tree)
+    assert (made.minutes, made.seed, made.trials, made.sampler) == (5, 9, 2, "random")
+
+
+def test_a_sweep_that_was_moved_goes_on(tmp_path: Path) -> None:
+    keys = keys_of("sweep", conf_folder())
+    trees = [{"output_dir": str(tmp_path / name), "paths": {"run_dir": str(tmp_path / name)}} for name in ("a", "b")]
+    one, other = (settings_of(tree, keys) for tree in trees)
+    assert not changes(one, other) and "paths.run_dir" not in one

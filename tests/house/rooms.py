@@ -140,6 +140,6 @@ INSIDE = {
     ),
     "evaluation": ("tree",),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
-    "referee": ("crate", "verdicts", "opened", "records", "numbers", "data", "page", "commands"),
+    "referee": ("crate", "verdicts", "opened", "pictures", "records", "numbers", "columns", "data", "page", "commands"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from astrid_ml.checkpoint.record import Record
 from astrid_ml.config import compose
 from astrid_ml.files import write_json, write_text
 from astrid_ml.referee.commands.bundle import bundle_run
-from astrid_ml.referee.crate import METADATA, files_in, sized
+from astrid_ml.referee.crate import METADATA, facts_of, files_in, metadata_text, sized
 from astrid_ml.referee.numbers import Numbers, applied
 from astrid_ml.referee.opened import Bundle, plainly
+from astrid_ml.report.content import SamplePicture
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
 from astrid_ml.run.environment import run_identity
+from astrid_ml.run.pictures import notable_captions
 from astrid_ml.run.training.train import train
 from astrid_ml.splits.plan import SplitPlan
 
@@ -72,14 +75,11 @@ def honest(domain: str, folder: Path) -> Honest:
 
 
 def sealed(folder: Path) -> None:
-    """Let the metadata list the files as they are now: hashes alone catch nothing after that."""
-    content = json.loads((folder / METADATA).read_text())
-    kept = [part for part in content["@graph"] if part["@type"] != "File"]
-    files = [
-        {"@id": name, "@type": "File", "contentSize": str(size), "sha256": digest}
-        for name, (size, digest) in ((name, sized(path)) for name, path in files_in(folder).items())
-    ]
-    write_json(folder / METADATA, content | {"@graph": [*kept, *files]})
+    """Let the metadata list and tell the files as they are now: hashes alone catch nothing after that."""
+    bundle = Bundle(folder)
+    listed = bundle.listed
+    facts = facts_of(bundle.written, bundle.record, listed.missing, listed.sources, listed.license)
+    write_text(folder / METADATA, metadata_text(facts, {name: sized(path) for name, path in files_in(folder).items()}))
 
 
 def of_json(folder: Path, name: str, change: Callable[[Any], Any]) -> None:
@@ -149,9 +149,18 @@ def numbers_again(folder: Path) -> None:
 
 
 def pages_again(folder: Path) -> None:
-    """Report and card as record and predictions make them."""
+    """Report and card as record and predictions make them; old pictures stand above the captions of now."""
     numbers = Numbers(Bundle(folder))
-    write_text(folder / "report.html", report_page(numbers.content))
+    content, tables = numbers.content, numbers.bundle.predictions
+    shown = numbers.pictures.samples
+    every = [picture for some in shown.values() for picture in some]
+    wanted = notable_captions(numbers.bundle.judge, tables["test"] if len(tables["test"]) else tables["val"])
+    samples = {
+        heading: [SamplePicture(text, old.png) for text, old in zip(some, cycle(shown.get(heading, every)))]
+        for heading, some in wanted.items()
+        if some and every
+    }
+    write_text(folder / "report.html", report_page(replace(content, samples=samples)))
     for name, text in card_text(numbers.content).items():
         write_text(folder / name, text)
 

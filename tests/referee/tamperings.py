@@ -5,6 +5,7 @@ The metadata are written anew after each, unless it says that they are not: size
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from made.bundles import (
 
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record
+from astrid_ml.referee.crate import METADATA
 from astrid_ml.referee.numbers import applied
 from astrid_ml.referee.opened import Bundle
 
@@ -236,7 +238,11 @@ def _seed(folder: Path, _: Honest) -> None:
 
 
 def _version(folder: Path, _: Honest) -> None:
-    of_json(folder, "run.json", lambda record: record["versions"].update({"astrid-ml": "9.9.9"}))
+    def other(record: dict[str, Any]) -> None:
+        for versions in (record["versions"], record["environment"]["versions"]):
+            versions["astrid-ml"] = "9.9.9"
+
+    of_json(folder, "run.json", other)
     of_text(folder, "constraints.txt", lambda text: text.replace("astrid-ml==0.1.0", "astrid-ml==9.9.9"))
 
 
@@ -291,6 +297,104 @@ def _labels_of_record(folder: Path, _: Honest) -> None:
     numbers_again(folder)
 
 
+def _in_section(name: str, more: str) -> Callable[[Path, Honest], None]:
+    """More markup behind the heading of a section."""
+
+    def do(folder: Path, _: Honest) -> None:
+        of_text(folder, "report.html", lambda text: re.sub(rf'(<h2 id="{name}">[^<]*</h2>)', rf"\g<1>{more}", text))
+
+    return do
+
+
+OVER_ALL = '<div style="position:absolute;top:0;background:white;width:100%">Held-out AUCPR 0.99</div>'
+HIDES = "<style>#leak-audit,#numbers{display:none}</style>"
+
+
+def _caption(folder: Path, _: Honest) -> None:
+    """Under a picture, and what a screen reader says of it."""
+
+    def other(text: str) -> str:
+        found = re.search(r'<img alt="([^"]*)"', text)
+        assert found
+        return text.replace(found[1], "confirmed by a spectrum")
+
+    of_text(folder, "report.html", other)
+
+
+def _another_picture(folder: Path, _: Honest) -> None:
+    import io
+
+    from PIL import Image
+
+    with io.BytesIO() as stream:
+        Image.new("RGB", (8, 8)).save(stream, "PNG")
+        png = base64.b64encode(stream.getvalue()).decode()
+    of_text(
+        folder,
+        "report.html",
+        lambda text: re.sub(r"(<figure><img alt=[^>]*base64,)[^\"]*", rf"\g<1>{png}", text, count=1),
+    )
+
+
+def _epochs(folder: Path, _: Honest) -> None:
+    of_json(folder, "run.json", lambda record: record.update(epochs=[200] * len(record["epochs"])))
+    numbers_again(folder)
+
+
+def _epochs_everywhere(folder: Path, _: Honest) -> None:
+    def better_losses(rounds: Any) -> None:
+        for history in rounds:
+            history["val/loss"] = [0.01 for _ in history["val/loss"]]
+
+    of_json(folder, "history.json", better_losses)
+    pages_again(folder)
+
+
+def _status(folder: Path, _: Honest) -> None:
+    of_json(folder, "run.json", lambda record: record.update(status="failed"))
+
+
+def _reviewed(folder: Path, _: Honest) -> None:
+    of_json(folder, "run.json", lambda record: record.update(peer_reviewed=True))
+
+
+def _machine(folder: Path, _: Honest) -> None:
+    of_json(folder, "run.json", lambda record: record["environment"].update(cpus=512))
+
+
+def _of_metadata(folder: Path, _: Honest) -> None:
+    """The metadata alone name another dataset and another command."""
+
+    def other(content: dict[str, Any]) -> None:
+        parts = {part["@id"]: part for part in content["@graph"]}
+        parts["#dataset"]["identifier"], parts["#training"]["name"] = "0" * 64, "astrid train experiment=other"
+
+    of_json(folder, METADATA, other)
+
+
+def _twice(folder: Path, _: Honest) -> None:
+    """Readers take the first or the last."""
+
+    def doubled(text: str) -> str:
+        name = re.search(r'"(test/[^"]*)": 0\.\d+', text)
+        assert name
+        return text.replace("{", f'{{"{name[1]}": 0.999, ', 1)
+
+    of_text(folder, "metrics.json", doubled)
+
+
+def _comment(folder: Path, _: Honest) -> None:
+    of_text(folder, "config.yaml", lambda text: f"seed: 7\n{text}")
+
+
+def _column(folder: Path, _: Honest) -> None:
+    of_table(folder, lambda table: table.assign(score_ensemble=0.99))
+
+
+def _of_index(folder: Path, _: Honest) -> None:
+    of_table(folder, lambda table: table.assign(source="real.fits"))
+
+
 def _audit(folder: Path, _: Honest) -> None:
     def cleaned(record: dict[str, Any]) -> None:
         record["audit"]["checked"] = [*record["audit"]["checked"], "everything"]
@@ -304,7 +408,15 @@ TAMPERINGS = (
     Tampering("an interval in metrics.json is narrowed", _narrowed, "metrics", domains=TABLES),
     Tampering("a number or a sentence in report.html is changed", _page, "report"),
     Tampering("a section of another content stands in report.html too", _second_section, "report"),
+    Tampering("markup over the whole page stands in Samples", _in_section("samples", OVER_ALL), "report"),
+    Tampering("a style that hides sections stands in Training", _in_section("training", HIDES), "report"),
+    Tampering("a caption of a picture is changed", _caption, "report"),
+    Tampering("a picture of a sample is another one", _another_picture, "", "pictures"),
     Tampering("a heading of the model card is softened", _card, "card"),
+    Tampering("a key stands twice in metrics.json", _twice, "metrics"),
+    Tampering("a key stands twice in config.yaml", _comment, "identity"),
+    Tampering("a column of other scores is added to the predictions", _column, "columns"),
+    Tampering("a column that no number uses is changed", _of_index, "", "scores again"),
     Tampering("a score of the test fold is changed", _score, "metrics"),
     Tampering("a label of the test fold is changed", _label, "metrics", domains=TABLES),
     Tampering("the same, and metrics, report and card follow", _label_and_numbers, "labels", domains=BINARY),
@@ -328,6 +440,12 @@ TAMPERINGS = (
     Tampering("the same, and the network's record follows", _version_everywhere, "", ""),
     Tampering("constraints.txt gets an address", _address, "code"),
     Tampering("Croissant's account of biases is changed", _croissant, "", "data"),
+    Tampering("the record says more epochs, and report and card follow", _epochs, "record"),
+    Tampering("the losses of the epochs are smaller, and the report follows", _epochs_everywhere, "", ""),
+    Tampering("the record says that the run failed", _status, "record"),
+    Tampering("the record has a key more", _reviewed, "record"),
+    Tampering("the record names another machine", _machine, "", ""),
+    Tampering("the metadata name another dataset and command", _of_metadata, "metadata", listed=False),
     Tampering("remarks are taken out of the record, and report and card follow", _remark, "record"),
     Tampering("the record says other of the labels, and report and card follow", _labels_of_record, "dataset"),
     Tampering("the audit says that it checked more", _audit, "", "audit again"),

@@ -16,6 +16,7 @@ from astrid_ml.referee.data import close_calls
 from astrid_ml.referee.numbers import sections
 from astrid_ml.referee.opened import Bundle
 from astrid_ml.referee.page import referee_page
+from astrid_ml.referee.pictures import PagePictures, captions, drawn_again
 from astrid_ml.referee.records import record_checks
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Item
 
@@ -50,7 +51,7 @@ def _references(node: Any) -> list[str]:
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
     (tmp_path / METADATA).write_text(metadata_text(FACTS, {"config.yaml": (3, "aa")}))
     listed = listed_in(tmp_path)
-    assert (listed.files, listed.missing, listed.sources) == ({"config.yaml": (3, "aa")}, ["report.html"], "ab")
+    assert (listed.files, listed.missing, listed.sources) == ({"config.yaml": (3, "aa")}, {"report.html": "lost"}, "ab")
 
 
 @pytest.mark.parametrize(
@@ -65,6 +66,10 @@ def test_metadata_of_another_kind_are_refused_in_words(text: str, tmp_path: Path
 
 def test_no_bundle_and_no_digest_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="a bundle"):
+        referee(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / METADATA).write_text(metadata_text(FACTS, {}))
+    with pytest.raises(UserError, match=r"for instance input=.*/mine"):
         referee(tmp_path)
     with pytest.raises(UserError, match="64 letters"):
         RefereeCommand("x", "y", digest="abc")
@@ -97,7 +102,7 @@ def test_names_that_lead_out_of_the_folder_are_no_files_of_it(tmp_path: Path) ->
 def test_a_bundle_of_nothing_is_judged_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / METADATA).write_text(metadata_text(FACTS, {}))
     told = {item.name: item.verdict for item in referee(tmp_path)}
-    assert told["files"] == DIFFERENT and told["metrics"] == UNKNOWN and len(told) == 20
+    assert told["files"] == DIFFERENT and told["metrics"] == UNKNOWN and len(told) == 23
 
 
 @pytest.mark.parametrize(
@@ -171,7 +176,7 @@ def test_the_page_names_what_differs_first(tmp_path: Path) -> None:
 
 def test_every_item_of_the_records_has_a_name_of_its_own(tmp_path: Path) -> None:
     names = [name for name, *_ in record_checks(Bundle(tmp_path), None)]
-    assert len(names) == len(set(names)) == 8
+    assert len(names) == len(set(names)) == 9
 
 
 def test_decisions_at_the_threshold_may_turn_on_another_machine() -> None:
@@ -188,3 +193,41 @@ def test_nothing_is_written_into_the_evidence(place: str, tmp_path: Path) -> Non
     with pytest.raises(UserError, match="outside the bundle"):
         RefereeCommand(str(tmp_path), str(tmp_path / place)).run()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.json", "config.yaml"])
+@pytest.mark.parametrize("text", ['{"a":', "[1]", '{"a": 1, "a": 2}'])
+def test_a_run_whose_records_are_damaged_is_not_bundled(name: str, text: str, tmp_path: Path) -> None:
+    if name == "config.yaml" and "2" in text:
+        pytest.skip("what YAML makes of it is compared with the text by the referee")
+    for other in ("run.json", "metrics.json", "config.yaml"):
+        (tmp_path / other).write_text("{}")
+    (tmp_path / "run.json").write_text('{"status": "done", "split": {}}')
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=r"whole|another state"):
+        BundleCommand([str(tmp_path)], str(tmp_path / "out")).run()
+    assert not (tmp_path / "out").exists()
+
+
+PAGE = """<section>
+<h2 id="samples">Samples</h2>
+<h3>Bogus &amp; sure</h3>
+<div class="samples">
+<figure><img alt="a &lt;b&gt;" src="data:image/png;base64,AAAA"><figcaption>a &lt;b&gt;</figcaption></figure>
+</div>
+</section>
+"""
+
+
+def test_pictures_are_taken_out_of_a_page_as_it_is_written() -> None:
+    shown = PagePictures.of(PAGE)
+    [picture] = shown.samples["Bogus & sure"]
+    assert (picture.caption, picture.png) == ("a <b>", bytes(3)) and not shown.leaks
+    assert captions(shown, {"Bogus & sure": ["a <b>"], "none": []}, []).verdict == EQUAL
+    for other in ({"Bogus & sure": ["a"]}, {"Sure": ["a <b>"]}, {"Bogus & sure": ["a <b>"], "More": ["c"]}):
+        assert captions(shown, other, []).verdict == DIFFERENT
+    assert captions(PagePictures(), {"Bogus & sure": ["a <b>"]}, []).verdict == EQUAL, "data may have no pictures"
+    for odd in (PAGE.replace("AAAA", "A*"), PAGE.replace("data:image/png", "https://x.example/a.png")):
+        assert not PagePictures.of(odd).samples
+    assert drawn_again(shown, shown).verdict == EQUAL
+    assert drawn_again(shown, PagePictures()).verdict == drawn_again(PagePictures(), shown).verdict == DIFFERENT

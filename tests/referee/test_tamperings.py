@@ -9,8 +9,10 @@ import pytest
 from made.bundles import Honest, honest
 
 from astrid_ml.fingerprint import file_hash
+from astrid_ml.referee import columns
 from astrid_ml.referee.commands.referee import RefereeCommand, referee
 from astrid_ml.referee.crate import METADATA
+from astrid_ml.referee.opened import Bundle
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA
 
 from .tamperings import ALL, TAMPERINGS, Tampering, tampered
@@ -57,9 +59,9 @@ def test_an_honest_bundle_is_bit_equal(domain: str, bundles: Bundles, tmp_path: 
     told = {item.name: item.verdict for item in referee(honest.bundle, str(honest.dataset), digest)}
     unknown = {"labels"} if domain == "light curves" else set()
     assert {name for name, verdict in told.items() if verdict != EQUAL} == unknown
-    assert len(told) == 20
+    assert len(told) == 23
     without = {item.name: item.verdict for item in referee(honest.bundle)}
-    needs = {"data", "split again", "audit again", "scores again"}
+    needs = {"columns", "data", "split again", "audit again", "scores again", "pictures"}
     assert {name for name, verdict in without.items() if verdict == WITHOUT_DATA} == needs
     assert without["digest"] == UNKNOWN
     assert DIFFERENT not in without.values()
@@ -82,7 +84,9 @@ def test_a_tampering_is_told(tampering: Tampering, domain: str, bundles: Bundles
     published = file_hash(honest.bundle / METADATA)
     without = {item.name for item in referee(folder, digest=published) if item.verdict == DIFFERENT}
     assert (tampering.told in without) if tampering.told else without <= {"digest"}
-    assert ("digest" in without) == tampering.listed, "what is changed after the author published the digest is told"
+    assert ("digest" in without) == (file_hash(folder / METADATA) != published), (
+        "what is changed after the author published the digest is told"
+    )
     if not tampering.told:
         found = {item.name for item in referee(folder, str(honest.dataset)) if item.verdict == DIFFERENT}
         assert (tampering.with_data in found) if tampering.with_data else not found
@@ -111,4 +115,14 @@ def test_the_command_ends_with_1_where_something_differs(bundles: Bundles, tmp_p
     told = RefereeCommand(str(folder), str(tmp_path / "out")).run()
     assert told["failed"] == 1 and told["metrics"].startswith(DIFFERENT)
     assert "Different: metrics." in (tmp_path / "out" / "referee.html").read_text()
-    assert len((tmp_path / "out" / "referee.csv").read_text().splitlines()) == 21
+    assert len((tmp_path / "out" / "referee.csv").read_text().splitlines()) == 24
+
+
+def test_columns_of_a_task_of_somebody_else_are_not_judged(
+    bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = next(t for t in TAMPERINGS if t.told == "columns")
+    folder = tampered(added, bundles.of("triplets"), tmp_path / "bundle")
+    monkeypatch.setattr(columns, "OURS", "lab.")
+    found = columns.columns(Bundle(folder))
+    assert found.verdict == UNKNOWN and "score_ensemble" in found.words

@@ -240,10 +240,10 @@ const astridBoard = (() => {
     const lines = [...board.broken.map((row) => [row, 'broken', row.reason]),
       ...board.runs.filter((row) => !['done', 'running'].includes(row.status)).map((row) => [row, row.status, row.reason || ''])];
     at('broken').replaceChildren(lines.length ? el('div', { class: 'scroll', tabindex: '0' }, el('table', {},
-      el('caption', {}, el('span', {}, `${lines.length} folders hold runs that are broken, failed or were stopped.`)),
+      el('caption', {}, el('span', {}, `${lines.length} folders hold runs that are broken, failed, were stopped or are copies.`)),
       el('thead', {}, el('tr', {}, ...['run', 'state', 'reason', 'folder'].map((text) => el('th', { scope: 'col' }, text)))),
       el('tbody', {}, ...lines.map(([row, status, reason]) => el('tr', { class: status === 'stopped' ? 'stopped' : 'failed' },
-        el('th', { scope: 'row' }, row.name), el('td', {}, status), el('td', {}, reason), el('td', {}, el('code', {}, row.path))))))) : 'Every run is done or on its way.');
+        el('th', { scope: 'row' }, row.name), el('td', {}, status), el('td', {}, reason), el('td', {}, el('code', {}, row.path))))))) : 'Every run is done or on its way, and none is a copy.');
   };
   const drawFolders = () => {
     at('homes').replaceChildren(board.folders.length ? el('ul', {}, ...board.folders.map((one) => el('li', {}, `${one.kind}: `,

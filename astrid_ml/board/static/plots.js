@@ -59,14 +59,16 @@
     if (!some.length || !chosen.length) { at('parallel').replaceChildren(); return; }
     const columns = [...chosen.map((key) => `k:${key}`), which];
     const axes = columns.map((column) => axis(column === which ? metric(which) : B.title(column), some.map((row) => B.value(row, column))));
-    const short = (text) => { const last = text.replace(/\._target_$/, '').split('.').slice(-2).join('.'); return last.length > 19 ? `…${last.slice(-18)}` : last; };
+    const across = Math.max(axes.length * 78, Math.min(at('parallel').clientWidth - 70, 1180));
+    const most = Math.max(8, Math.min(19, Math.floor(across / axes.length / 7))); // letters that fit above an axis
+    const short = (text) => { const last = text.replace(/\._target_$/, '').split('.').slice(-2).join('.'); return last.length > most ? `…${last.slice(1 - most)}` : last; };
     const lines = some.flatMap((row) => axes.map((one, place) => ({ id: row.id, run: B.name(row), x: place, y: one.of(B.value(row, columns[place])), m: row[which][0],
       picked: B.state.picked.has(row.id) })).filter((point) => point.y !== null && point.y !== undefined));
     const marks = axes.flatMap((one, place) => one.marks.map(([y, text]) => ({ x: place, y, text })));
     const heads = axes.map((one, place) => ({ x: place, y: 1, text: short(one.title) }));
     const x = { field: 'x', type: 'quantitative', title: null, axis: null, scale: { domain: [-0.15, axes.length - 0.85], nice: false } };
     const y = { field: 'y', type: 'quantitative', title: null, axis: null, scale: { domain: [-0.02, 1.14], nice: false } };
-    show('parallel', { width: Math.max(axes.length * 110, Math.min(at('parallel').clientWidth - 20, 1180)), height: 330, layer: [
+    show('parallel', { width: across, height: 330, layer: [
       { data: { values: axes.map((_, place) => ({ x: place, low: 0, high: 1 })) }, mark: { type: 'rule', color: 'var(--soft)' }, encoding: { x, y: { ...y, field: 'low' }, y2: { field: 'high' } } },
       { data: { values: lines }, mark: { type: 'line', interpolate: 'monotone', cursor: 'pointer' }, params: [{ name: 'over', select: { type: 'point', on: 'pointerover', clear: 'pointerout', fields: ['id'] } }],
         encoding: { x, y, detail: { field: 'id' }, tooltip: [{ field: 'run' }, { field: 'm', title: metric(which), format: '.3f' }],
@@ -155,6 +157,8 @@
   const draw = () => { Object.keys(PARTS).forEach((id) => dirty.add(id)); clearTimeout(timer); timer = setTimeout(now, 60); };
   Object.keys(PARTS).forEach((id) => watcher.observe(at(id)));
   dark.addEventListener('change', draw);
+  let wide = innerWidth; // a phone that is turned; its bars that come and go change the height alone
+  addEventListener('resize', () => { if (innerWidth !== wide) { wide = innerWidth; draw(); } });
   addEventListener('beforeprint', () => { Object.keys(PARTS).forEach((id) => visible.add(id)); now(); });
   B.later.plots = draw;
   Object.assign(B, { show, width, COLOURS });

@@ -11,11 +11,10 @@ from typing import Any
 import yaml
 
 from astrid_ml.errors import UserError
-from astrid_ml.files import read_note, whole_folder, write_text
+from astrid_ml.files import read_note, whole_folder, write_json, write_text
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.places import check_place, distinct_names
-from astrid_ml.referee.crate import METADATA, CrateFacts, constraints, files_in, metadata_text, sized, sources_digest
-from astrid_ml.run.training.publish import repeat_command
+from astrid_ml.referee.crate import METADATA, constraints, facts_of, files_in, metadata_text, sized, sources_digest
 
 ALWAYS = ("config.yaml", "run.json", "metrics.json")
 USUAL = ("report.html", "model_card.md", "model_card.json", "predictions/val.parquet", "checkpoints/best.ckpt")
@@ -82,17 +81,12 @@ def bundle_run(run: Path, target: Path, license: str | None = None) -> dict[str,
             (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, work / name)
         write_text(work / "constraints.txt", constraints(record))
-        facts = CrateFacts(
-            str(record["name"]),
-            f"A run of astrid_ml on {record['dataset']['domain']}, bundled for whoever checks it.",
-            _ended(record),
-            repeat_command(config, list(record.get("overrides") or [])),
-            str(record["versions"].get("astrid-ml", "unknown")),
-            sources_digest(),
-            str(record["dataset"]["fingerprint"]),
-            missing,
-            license,
-        )
+        history = _history(run, record)
+        if history is None:
+            missing["history.json"] = "the run left no epochs that can be read"
+        else:
+            write_json(work / "history.json", history)
+        facts = facts_of(config, record, missing, sources_digest(), license)
         files = {name: sized(path) for name, path in files_in(work).items()}
         text = metadata_text(facts, files)
         if target.exists() and any(target.iterdir()) and not _same(target, text):
@@ -119,12 +113,26 @@ def _finished(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError("runs=[RUN] with a finished training", f"no {', '.join(absent)} in {run}", fix)
     try:
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        record = read_note(run / "run.json")
+        record, metrics = (read_note(run / name) for name in ("run.json", "metrics.json"))
     except (ValueError, yaml.YAMLError) as error:
-        raise UserError("a run whose records are whole", f"{run}: {type(error).__name__}", fix) from error
+        got = f"{run}: {type(error).__name__}: {error}"[:200]
+        raise UserError("a run whose records are whole", got, fix) from error
+    if not isinstance(config, dict) or not isinstance(metrics, dict):
+        got = f"{run}: {'metrics.json' if isinstance(config, dict) else 'config.yaml'} is no mapping"
+        raise UserError("a run whose records are whole", got, fix)
     if not isinstance(record, dict) or record.get("status") != "done" or not isinstance(record.get("split"), dict):
         raise UserError("runs=[RUN] with a finished training", f"another state or kind of run in {run}", fix)
-    return dict(config), record
+    return config, record
+
+
+def _history(run: Path, record: dict[str, Any]) -> list[Any] | None:
+    """Of each round its epochs by name; None where they are lost: its page shows them, and a referee makes it again."""
+    rounds = len({row["round"] for row in record["split"]["counts"]})
+    places = [run] if rounds == 1 else [run / f"fold_{number}" for number in range(rounds)]
+    try:
+        return [read_note(place / "stages" / "fit.json")["kept"]["history"] for place in places]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _parts(run: Path, record: dict[str, Any]) -> tuple[dict[str, Path], dict[str, str]]:
@@ -150,8 +158,3 @@ def _dataset(run: Path, record: dict[str, Any]) -> Path:
         return Path(read_note(run / "stages" / "prepare.json")["kept"]["path"])
     except (OSError, ValueError, TypeError, KeyError):
         return Path(str(record["dataset"]["path"]))
-
-
-def _ended(record: dict[str, Any]) -> str:
-    """The day on which the last stage began."""
-    return max((str(stage["started"]) for stage in record.get("stages") or []), default="1970-01-01")[:10]

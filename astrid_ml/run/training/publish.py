@@ -16,6 +16,7 @@ from astrid_ml.audit import AuditResult
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.schema import SCHEMA
 from astrid_ml.contracts.columns import columns_of
+from astrid_ml.contracts.scoring import Draws
 from astrid_ml.dataset.croissant import write_croissant
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.judge import Judge
@@ -39,6 +40,11 @@ from astrid_ml.tracking.figures import tracker_figures
 from astrid_ml.tracking.lineage import lineage_of
 from astrid_ml.tracking.mirror import mirror
 
+# Keys of run.json when a run has ended.
+RECORD = (
+    "schema", "status", "identity", "name", "overrides", "run_dir", "seeds", "dataset", "labels", "split", "audit",
+    "calibration", "domain_of_validity", "joined", "epochs", "cost", "remarks", "versions", "environment", "stages",
+)  # fmt: skip
 END_TO_END = "end_to_end_completeness"
 
 
@@ -154,8 +160,7 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
     predictions = run.test if len(run.test) else run.validation
     datamodule = run.rounds[0].datamodule
     samples = notable(run.judge, predictions, run.dataset, datamodule)
-    histories = [done.history.assign(round=i) for i, done in enumerate(run.rounds)]
-    history = histories[0].drop(columns="round") if len(histories) == 1 else pd.concat(histories, ignore_index=True)
+    history = joined_history([done.history for done in run.rounds])
     return RunReport(
         str(run.config["name"]),
         record,
@@ -163,26 +168,61 @@ def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
         history,
         samples,
         repeat_command(run.config, run.overrides),
-        audit_pictures=leak_pictures(run),
+        audit_pictures=leak_pictures(run.audit, run.dataset, datamodule),
         config=run.config,
         cross=datamodule.report_tables(),
     )
 
 
-def leak_pictures(run: Publication, most: int = 6) -> list[SamplePicture]:
-    """The first leaking pairs, drawn side by side: training left, test right."""
-    pairs = [(f.kind, pair) for f in run.audit.findings for pair in f.pairs.head(most).to_dict("records")]
-    shown = [(kind, fold, str(pair[fold])) for kind, pair in pairs for fold in ("train", "test")]
+def joined_history(histories: list[pd.DataFrame]) -> pd.DataFrame:
+    """The epochs of all rounds, with a column ``round`` where there is more than one.
+
+    Args:
+        histories: of each round.
+    """
+    parts = [history.assign(round=number) for number, history in enumerate(histories)]
+    return parts[0].drop(columns="round") if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def leak_pictures(
+    audit: AuditResult, dataset: PreparedDataset, datamodule: Draws, most: int = 6
+) -> list[SamplePicture]:
+    """The first leaking pairs, drawn side by side: training left, test right.
+
+    Args:
+        audit: what was found.
+        dataset: the samples.
+        datamodule: draws them.
+        most: pairs of each kind.
+    """
+    pairs = [(f.kind, pair) for f in audit.findings for pair in f.pairs.head(most).to_dict("records")]
+    shown = _leaks(pairs)
     if not shown:
         return []
     names = pd.Series([name for *_, name in shown], dtype=str)
-    places = places_in(names, columns_of(run.dataset)["id"])
+    places = places_in(names, columns_of(dataset)["id"])
     out = []
     for (kind, fold, name), place in zip(shown, range(len(names)) if places is None else places, strict=True):
         if place >= 0:
-            drawn = run.rounds[0].datamodule.draw(run.dataset, np.array([place], dtype=np.int64))
+            drawn = datamodule.draw(dataset, np.array([place], dtype=np.int64))
             out += [SamplePicture(f"{kind}, {fold}: {name}", png) for png in drawn]
     return out[: 2 * most]
+
+
+def _leaks(pairs: list[tuple[str, Any]]) -> list[tuple[str, str, str]]:
+    """(kind, fold, id) of either sample of each pair."""
+    return [(kind, fold, str(pair[fold])) for kind, pair in pairs for fold in ("train", "test")]
+
+
+def leak_captions(findings: list[dict[str, Any]], most: int = 6) -> list[str]:
+    """What stands under the pictures of :func:`leak_pictures`, where all samples are there.
+
+    Args:
+        findings: of the audit, as ``run.json`` has them.
+        most: pairs of each kind.
+    """
+    pairs = [(found["kind"], pair) for found in findings for pair in found["pairs"][:most]]
+    return [f"{kind}, {fold}: {name}" for kind, fold, name in _leaks(pairs)][: 2 * most]
 
 
 def repeat_command(config: dict[str, Any], typed: list[str]) -> str:

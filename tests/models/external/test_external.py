@@ -292,3 +292,65 @@ def test_the_contracts_tell_programs_apart() -> None:
     assert isinstance(OnnxFile("a.onnx"), Program) and not isinstance(OnnxFile("a.onnx"), FittedProgram)
     anything: Any = task
     assert can_join(anything, object()) == "a program that is not ours is in no checkpoint"
+
+
+def network_in_onnx(folder: Path, *nodes: tuple[str, dict[str, Any]], size: Any = "n", kind: str = "FLOAT") -> OnnxFile:
+    """Nodes in a row, as a file: stamps in, the last node's answer out."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    helper, number = onnx.helper, getattr(onnx.TensorProto, kind)
+    names = ["stamps", *(f"t{place}" for place in range(len(nodes)))]
+    made = [
+        helper.make_node(name, [one], [other], **given)
+        for (name, given), one, other in zip(nodes, names[:-1], names[1:], strict=True)
+    ]
+    ends = [helper.make_tensor_value_info("stamps", number, [size, 1, 3, 3])]
+    outs = [helper.make_tensor_value_info(names[-1], onnx.TensorProto.INT64 if nodes[0][0] == "Cast" else number, None)]
+    graph = helper.make_graph(made, "g", ends, outs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    (folder / "made.onnx").write_bytes(model.SerializeToString())
+    return OnnxFile(str(folder / "made.onnx"))
+
+
+MEAN = ("ReduceMean", {"axes": [1, 2, 3], "keepdims": 0})
+SIGMOID: tuple[str, dict[str, Any]] = ("Sigmoid", {})
+
+
+@pytest.mark.parametrize("beside", [("Softmax", {"axis": 0}), ("LpNormalization", {"axis": 0, "p": 1})])
+def test_a_score_that_depends_on_the_other_samples_is_refused(beside: Any, tmp_path: Path) -> None:
+    task = ExternalTask(network_in_onnx(tmp_path, MEAN, SIGMOID, beside))
+    with pytest.raises(UserError, match="alone and among others"):
+        task.try_on({"x": torch.zeros(2, 1, 3, 3)})
+    ExternalTask(network_in_onnx(tmp_path, MEAN, SIGMOID)).try_on({"x": torch.zeros(2, 1, 3, 3)})
+
+
+@pytest.mark.parametrize("kind", ["FLOAT", "FLOAT16", "DOUBLE"])
+def test_networks_of_one_sample_at_a_time_and_of_other_precision_are_run(kind: str, tmp_path: Path) -> None:
+    images = np.random.default_rng(1).normal(size=(5, 1, 3, 3)).astype(np.float32)
+    wanted = 1 / (1 + np.exp(-images.mean((1, 2, 3))))
+    for size in (1, "n", 5):
+        found = network_in_onnx(tmp_path, MEAN, SIGMOID, size=size, kind=kind).scores(images, None)
+        np.testing.assert_allclose(found, wanted, atol=2e-3 if kind == "FLOAT16" else 1e-6)
+    with pytest.raises(UserError, match="any number of samples"):
+        network_in_onnx(tmp_path, MEAN, SIGMOID, size=7, kind=kind).scores(images, None)
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        [("ReduceMean", {"keepdims": 0})], [("ReduceMean", {"axes": [0], "keepdims": 0})], [("Identity", {})],
+        [("Cast", {"to": 7}), ("ReduceMax", {"axes": [1, 2, 3], "keepdims": 0})],
+    ],
+)  # fmt: skip
+def test_answers_that_are_no_row_a_sample_are_refused(nodes: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="one number a sample"):
+        network_in_onnx(tmp_path, *nodes).scores(np.zeros((2, 1, 3, 3), np.float32), None)
+
+
+def test_whole_numbers_are_no_stamps_and_lost_numbers_no_scores(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"inputs of tensor\(float\)"):
+        network_in_onnx(tmp_path, ("Identity", {}), kind="INT32").scores(np.zeros((2, 1, 3, 3), np.float32), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserError, match="2 of 2 that are no finite numbers"):
+            ExternalTask(Odd(np.full(2, np.nan))).scores({"x": torch.zeros(2, 1, 3, 3)})
