@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,8 @@ from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved, Ste
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior, flat_prior
 
 _RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
-_DECAYS = (0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
+_DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
+_CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
 _LEAST = 7  # differences, below which a curve can be anything
 _COLUMNS = 6
 
@@ -251,22 +253,36 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
     here = ramps.part(pixel, ramps.used)
     cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
-    shapes = _shapes(ramps.sampling).to(here.difference)
-    fits = [here.solved(rate, shape[:, None].expand_as(here.difference)).fit() for shape in shapes]
+    times = [torch.full_like(rate, share) for share in _DECAYS]
+    fits = [here.solved(rate, _decay(ramps.sampling, time)).fit() for time in times]
     best, which = torch.stack([fit.chi2 for fit in fits]).min(0)
     released = torch.stack([fit.template for fit in fits]).gather(0, which[None])[0]
     straight = here.solved(rate).fit().chi2
-    # One step less than a curve and a further step cost is the curve's alone.
-    able = (released > 0) & (straight - best > price) & ((steps.steps[pixel] > 1) | (best + price < cost))
+    # Where one step was found the decay must win alone: with a step more it would cost more.
+    able = (released > 0) & (straight - best > price) & ((steps.steps[pixel] > 1) | (best < cost))
     chosen = able.nonzero()[:, 0]
-    template = shapes[which[chosen]].T.contiguous()
-    curved = explain(here.part(chosen, here.used), flat_prior(len(chosen), template.device), rules, template)
+    part = here.part(chosen, here.used)
+    time = _refined(part, rate[chosen], torch.tensor(_DECAYS).to(rate)[which[chosen]])
+    template = _decay(ramps.sampling, time)
+    curved = explain(part, flat_prior(len(chosen), template.device), rules, template)
     wins = (curved.chi2 + price * (curved.steps + 1) < cost[chosen]) & (curved.decay > 0)
     return pixel[chosen[wins]], curved.part(wins)
 
 
-def _shapes(sampling: Sampling) -> Tensor:
-    """Charge that traps of each decay time release between groups, all of it by the last read 1, (k, m)."""
-    since = sampling.times - sampling.times[0]
-    released = torch.stack([1 - torch.exp(-since / (share * since[-1])) for share in _DECAYS])
-    return torch.diff(released / released[:, -1:], dim=1)
+def _decay(sampling: Sampling, time: Tensor) -> Tensor:
+    """Charge that traps release between groups, all of it by the last read 1, (m, n); ``time`` in lengths of ramps."""
+    since = (sampling.times - sampling.times[0]).to(time)
+    released = -torch.expm1(-(since / since[-1])[:, None] / time)
+    return torch.diff(released / released[-1], dim=0)
+
+
+def _refined(ramps: Ramps, rate: Tensor, time: Tensor) -> Tensor:
+    """Decay times (n,) nearer to the least chi-square, by parabolas in their logarithm."""
+    for width in _CLOSER:
+        sides = [time * math.exp(shift) for shift in (-width, 0.0, width)]
+        before, here, after = (ramps.solved(rate, _decay(ramps.sampling, side)).fit().chi2 for side in sides)
+        bend = before - 2 * here + after
+        vertex = 0.5 * (before - after) / bend
+        downhill = torch.where(before < after, -1.0, 1.0)
+        time = time * torch.exp(width * torch.where(bend > 0, vertex, downhill).nan_to_num(0.0).clamp(-1, 1))
+    return time
