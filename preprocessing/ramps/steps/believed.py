@@ -22,17 +22,21 @@ _PAIR = 0.5 * (23.8 - 20.25)  # two sizes fit noise better than one does: the sa
 
 @dataclass(frozen=True)
 class Believed:
-    """Steps under a prior. m differences, n pixels.
+    """Steps under a prior, and the strongest of each pixel. m differences, n pixels.
 
     Args:
         snr: significance of a step at each difference, signed, (m, n); 0 where the difference is not used. Its square
             is twice the logarithm of how much likelier the ramp is with the best step there.
-        amplitude: of that step in the part that believes in it most, e-, (m, n).
-        evidence: what that part rests on, (m, n), places in ``prior.EVIDENCE``.
-        split: the step goes on in the next difference: a ray within a group that averages reads, (m, n) bool.
+        at: difference of the strongest, (n,).
+        strongest: its significance, (n,).
+        amplitude: its size in the part that believes in it most, e-, (n,).
+        evidence: what that part rests on, places in ``prior.EVIDENCE``, (n,).
+        split: it goes on in the next difference: a ray within a group that averages reads, (n,) bool.
     """
 
     snr: Tensor
+    at: Tensor
+    strongest: Tensor
     amplitude: Tensor
     evidence: Tensor
     split: Tensor
@@ -56,27 +60,29 @@ def believed_steps(
     tests = [_Test.of(own if part.broad else solve(part.mean), part, averaged) for part in prior.parts]
     evidence = torch.stack([test.evidence for test in tests])
     total = torch.logsumexp(evidence, 0)
-    up, up_part = _gain(torch.stack([test.rise for test in tests]), evidence, total)
-    down, down_part = _gain(torch.stack([test.fall for test in tests]), evidence, total)
-    both, _ = _gain(torch.stack([test.both for test in tests]), evidence, total)
-    enough = own.used.sum(0) > 1  # a pixel keeps a difference of its own for its rate
-    beside = torch.zeros_like(up)
-    beside[:-1] = torch.where(own.used.sum(0) > 2, both - _PAIR, 0.0)
-    after = torch.zeros_like(up)
-    after[:-1] = up[1:]
-    split = (beside > up) & (beside > after)
-    up, down = torch.where(split, beside, up), (down - falls).clamp(min=0)
+    rise, fall = torch.stack([test.rise for test in tests]), torch.stack([test.fall for test in tests])
+    up, down = _gain(rise, evidence, total), (_gain(fall, evidence, total) - falls).clamp(min=0)
+    enough = own.used.sum(0)
+    split = torch.zeros_like(up, dtype=torch.bool)
+    if bool(averaged.any()):
+        both = _gain(torch.stack([test.both for test in tests]), evidence, total) - _PAIR
+        split[:-1] = (both > up[:-1]) & (both > up[1:]) & (both > down[:-1]) & (enough > 2)
+        up[:-1] = torch.where(split[:-1], both, up[:-1])
     lower = down > up
-    chosen = torch.where(lower, down_part, up_part)
-    size = torch.stack([test.size for test in tests]).gather(0, chosen[None])[0]
     snr = torch.where(lower, -(2 * down).sqrt(), (2 * up).sqrt())
-    testable = own.used & enough
-    code = torch.tensor([part.evidence for part in prior.parts], device=snr.device)[chosen]
-    return Believed(torch.where(testable, snr, 0.0), torch.where(testable, size, 0.0), code, split & testable & ~lower)
+    # A pixel keeps a difference of its own for its rate.
+    snr = torch.where(own.used & (enough > 1), snr, 0.0)
+    at = snr.abs().argmax(0)
+    place = torch.arange(len(at), device=at.device)
+    believes = torch.where(lower[at, place], fall[:, at, place], rise[:, at, place]) + evidence
+    part = believes.argmax(0)
+    size = torch.stack([test.size[at, place] for test in tests])[part, place]
+    code = torch.tensor([one.evidence for one in prior.parts], device=at.device)[part]
+    return Believed(snr, at, snr[at, place], size, code, split[at, place])
 
 
-def _gain(gain: Tensor, evidence: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-    """Logarithm of the ratio of evidences with and without a step, at least 0, and the part that believes most.
+def _gain(gain: Tensor, evidence: Tensor, total: Tensor) -> Tensor:
+    """Logarithm of the ratio of evidences with and without a step, at least 0, (m, n).
 
     Args:
         gain: half the fall of chi-square in each part, (k, m, n).
@@ -84,9 +90,8 @@ def _gain(gain: Tensor, evidence: Tensor, total: Tensor) -> tuple[Tensor, Tensor
         total: of their sum, (n,).
     """
     if len(gain) == 1:
-        return gain[0], torch.zeros_like(gain[0], dtype=torch.int64)
-    with_step = evidence[:, None] + gain
-    return (torch.logsumexp(with_step, 0) - total).clamp(min=0), with_step.argmax(0)
+        return gain[0]
+    return (torch.logsumexp(evidence[:, None] + gain, 0) - total).clamp(min=0)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,19 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.believed import FALLS, Believed, believed_steps
-from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved, StepFit
+from astrid_ml.preprocessing.ramps.steps.likelihood import (
+    Sampling,
+    Solved,
+    StepFit,
+    masked_covariance,
+    solve_tridiagonal,
+)
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior, flat_prior
 
 _RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
 _DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
+_FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
+_RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
 _CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
 _LEAST = 7  # differences, below which a curve can be anything
 _COLUMNS = 6
@@ -46,6 +54,10 @@ class Ramps:
     def part(self, where: Tensor, used: Tensor) -> Ramps:
         """That of some pixels, of which others are ``used``, (m, n)."""
         return Ramps(self.difference[:, where], used[:, where], self.noise[where], self.sampling)
+
+    def covariance(self, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Diagonals (m, n) and what stands beside them (m - 1, n), for a rate, e-/s, (n,)."""
+        return masked_covariance(self.used, self.sampling, self.noise, rate)
 
     def solved(self, rate: Tensor, template: Tensor | None = None) -> Solved:
         """With the photon noise of a rate, e-/s, (n,)."""
@@ -164,11 +176,10 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
         against = torch.where(returns, 0.0, FALLS * rules.signed)
         solve = functools.partial(here.solved, template=shape)
         tested = believed_steps(solved, prior.part(active), solve, against, averaged)
-        snr, at = tested.snr.abs().max(0)
-        hit = snr > rules.threshold
+        hit = tested.strongest.abs() > rules.threshold
         if not bool(hit.any()):
             break
-        rows = _rows(tested, returns, hit, at)
+        rows = _rows(tested, returns, hit)
         sizes = rows[: int(hit.sum()), 2]
         active = active[hit]
         rows[:, 1] = active[rows[:, 1].long()].double()
@@ -200,18 +211,17 @@ def _returning(fit: StepFit, last: Tensor) -> Tensor:
     return (last > 0) & (fit.amplitude < 0) & (left.abs() < _RETURNS * fit.amplitude_sigma)
 
 
-def _rows(tested: Believed, returns: Tensor, hit: Tensor, at: Tensor) -> Tensor:
+def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     """A row of the table for the strongest step of each pixel that is hit; behind them the second halves of split ones.
 
     Pixels count among the ``hit``. The fourth column is filled later.
     """
-    row, at = hit.nonzero()[:, 0], at[hit]
-    snr, size = tested.snr[at, row], tested.amplitude[at, row]
-    back = returns[at, row] & (snr < 0)
-    evidence = torch.where(back, EVIDENCE.index("return"), tested.evidence[at, row])
-    pixel = torch.arange(len(row), device=at.device)
-    rows = torch.stack([at + 1.0, pixel.double(), size, snr, snr, evidence.double()], 1)
-    second = rows[tested.split[at, row]].clone()
+    at, snr = tested.at[hit], tested.strongest[hit]
+    back = returns[at, hit.nonzero()[:, 0]] & (snr < 0)
+    evidence = torch.where(back, EVIDENCE.index("return"), tested.evidence[hit])
+    pixel = torch.arange(len(at), device=at.device)
+    rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
+    second = rows[tested.split[hit]].clone()
     second[:, 0] += 1
     return torch.cat([rows, second])
 
@@ -253,20 +263,32 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
     here = ramps.part(pixel, ramps.used)
     cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
-    times = [torch.full_like(rate, share) for share in _DECAYS]
-    fits = [here.solved(rate, _decay(ramps.sampling, time)).fit() for time in times]
-    best, which = torch.stack([fit.chi2 for fit in fits]).min(0)
-    released = torch.stack([fit.template for fit in fits]).gather(0, which[None])[0]
-    straight = here.solved(rate).fit().chi2
-    # Where one step was found the decay must win alone: with a step more it would cost more.
-    able = (released > 0) & (straight - best > price) & ((steps.steps[pixel] > 1) | (best < cost))
+    times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
+    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
+    straight, gain, released = _with_each(here, rate, shapes)
+    best, which = gain.max(0)
+    # Where one step was found the decay must win alone, or nearly so while its time is rough.
+    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
+    able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
     chosen = able.nonzero()[:, 0]
     part = here.part(chosen, here.used)
-    time = _refined(part, rate[chosen], torch.tensor(_DECAYS).to(rate)[which[chosen]])
+    time = _refined(part, rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
     template = _decay(ramps.sampling, time)
     curved = explain(part, flat_prior(len(chosen), template.device), rules, template)
-    wins = (curved.chi2 + price * (curved.steps + 1) < cost[chosen]) & (curved.decay > 0)
+    wins = (curved.chi2 + price * (curved.steps + 1) + _RARE < cost[chosen]) & (curved.decay > 0)
     return pixel[chosen[wins]], curved.part(wins)
+
+
+def _with_each(ramps: Ramps, rate: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Chi-square of straight ramps (n,), its fall with each of some shapes (k, m) alone, and their sizes, (k, n)."""
+    sides = [ramps.difference, ramps.sampling.spacing.to(rate)[:, None], *shapes[:, :, None]]
+    right = torch.stack([torch.where(ramps.used, side, 0.0) for side in sides])
+    solved = solve_tridiagonal(*ramps.covariance(rate), right).solution
+    gram = torch.einsum("imn,jmn->ijn", right, solved)
+    spread = gram[1, 1]
+    left = gram[2:, 0] - gram[2:, 1] * gram[1, 0] / spread
+    information = (gram.diagonal(dim1=0, dim2=1).T[2:] - gram[2:, 1].square() / spread).clamp(min=1e-300)
+    return gram[0, 0] - gram[1, 0].square() / spread, left.square() / information, left / information
 
 
 def _decay(sampling: Sampling, time: Tensor) -> Tensor:

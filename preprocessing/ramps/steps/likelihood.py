@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.linalg import lapack
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -92,6 +93,9 @@ class StepFit:
     template: Tensor
 
 
+_WIDE = 4  # a pixel by LAPACK takes about as long as this many rows of all pixels
+
+
 @dataclass(frozen=True)
 class Tridiagonal:
     """C^-1 of symmetric tridiagonal matrices, from the pivots of an elimination from above and one from below.
@@ -134,7 +138,9 @@ def solve_tridiagonal(alpha: Tensor, beta: Tensor, right: Tensor) -> Tridiagonal
         beta: neighbouring elements, (m - 1, n).
         right: k right-hand sides, (k, m, n).
     """
-    m = alpha.shape[0]
+    m, n = alpha.shape
+    if n <= m // _WIDE and alpha.dtype == torch.float64 and alpha.device.type == "cpu":
+        return _solve_each(alpha, beta, right)
     forward, backward = torch.empty_like(alpha), torch.empty_like(alpha)
     solution = right.clone()
     forward[0] = alpha[0]
@@ -148,6 +154,24 @@ def solve_tridiagonal(alpha: Tensor, beta: Tensor, right: Tensor) -> Tridiagonal
         backward[i] = alpha[i] - beta[i].square() / backward[i + 1]
         solution[:, i] = (solution[:, i] - beta[i] * solution[:, i + 1]) / forward[i]
     return Tridiagonal(alpha, beta, forward, backward, solution)
+
+
+def _solve_each(alpha: Tensor, beta: Tensor, right: Tensor) -> Tridiagonal:
+    """The same for a few long ramps, one after the other."""
+    forward, backward, solution = torch.empty_like(alpha), torch.empty_like(alpha), torch.empty_like(right)
+    for pixel in range(alpha.shape[1]):
+        diagonal, beside = alpha[:, pixel].numpy(), beta[:, pixel].numpy()
+        pivots, factors, _ = lapack.dpttrf(diagonal, beside)
+        forward[:, pixel] = torch.from_numpy(pivots)
+        backward[:, pixel] = torch.from_numpy(lapack.dpttrf(diagonal[::-1], beside[::-1])[0][::-1].copy())
+        solution[:, :, pixel] = torch.from_numpy(lapack.dpttrs(pivots, factors, right[:, :, pixel].T.numpy())[0].T)
+    return Tridiagonal(alpha, beta, forward, backward, solution)
+
+
+def masked_covariance(used: Tensor, sampling: Sampling, noise: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    """Covariances of the differences that are used, diagonal (m, n) and beside (m - 1, n); the others stand alone."""
+    alpha, beta = sampling.covariance(rate.clamp(min=0), noise)
+    return torch.where(used, alpha, 1.0), torch.where(used[1:] & used[:-1], beta, 0.0)
 
 
 @dataclass(frozen=True)
@@ -195,9 +219,7 @@ class Solved:
             rate: count rate that sets the photon noise, e-/s, (n,); negative ones count as 0.
             template: what a ramp may hold beside its rate, in an amount that nobody knows, (m, n): it is swept out.
         """
-        alpha, beta = sampling.covariance(rate.clamp(min=0), noise)
-        alpha = torch.where(used, alpha, 1.0)
-        beta = torch.where(used[1:] & used[:-1], beta, 0.0)
+        alpha, beta = masked_covariance(used, sampling, noise, rate)
         spacing = sampling.spacing.to(difference)[:, None].expand_as(difference)
         sides = [difference, spacing] if template is None else [difference, spacing, template]
         right = torch.stack([torch.where(used, side, 0.0) for side in sides])
