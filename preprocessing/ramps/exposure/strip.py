@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
-from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
@@ -76,9 +76,9 @@ class StripDetector:
         telegraph, two_state = self._telegraph(reads, noise, sampling, found, jumps, gain)
         width = reads.shape[2]
         is_telegraph = np.isin(jumps.y * width + jumps.x, telegraph.y * width + telegraph.x)
-        # A lone fall is no cosmic ray. It is listed, since the slope was fitted around it, but as nothing known.
-        rises = np.where(jumps.amplitude > 0, COSMIC_RAY, BACKGROUND)
-        jumps["type"] = np.where(is_telegraph, TELEGRAPH_NOISE, rises).astype(np.uint8)
+        jumps["type"] = np.where(is_telegraph, TELEGRAPH_NOISE, COSMIC_RAY).astype(np.uint8)
+        # A lone fall is no cosmic ray; it stays out of the list unless its pixel is telegraph noise.
+        jumps = jumps[is_telegraph | (jumps.amplitude > 0)].reset_index(drop=True)
         jumps["found_by"] = self._found_by(jumps, reads, noise, sampling, gain)
         jumps = jumps.drop(columns="evidence")
         features = temporal_features(reads, noise, sampling, found, self.config.sigma_threshold)

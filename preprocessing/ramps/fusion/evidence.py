@@ -16,7 +16,7 @@ from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.context import add_context
 from astrid_ml.preprocessing.ramps.fusion.fusion import LOWEST_LEVEL
 from astrid_ml.preprocessing.ramps.fusion.windows import NEVER, VoxelScorer, Windows
-from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, BACKGROUND, SNOWBALL
+from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, SNOWBALL
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
@@ -102,9 +102,7 @@ class _Integration:
         reads[: self.exposure.masked_groups, self.persisting[rows]] = np.nan
         tensor = torch.from_numpy(reads)
         here = self.listed[self.listed.y.between(rows.start, rows.stop - 1)]
-        # A lone fall is a step, and no anomaly of a known kind: other evidence must say which.
-        known = here[["group", "y", "x", "type", "amplitude", "snr"]]
-        known = known.assign(y=here.y - rows.start, listed=(here.type != BACKGROUND).to_numpy())
+        known = here[["group", "y", "x", "type", "amplitude", "snr"]].assign(y=here.y - rows.start, listed=True)
         faint = self._faint(tensor, rows)
         table = pd.concat([known, faint[~near(faint, known, tensor.shape)]], ignore_index=True)
         if odds is not None:

@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch, found_by
 from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
 from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows, mean_scorer
-from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Array, Bits, Floats
 
@@ -144,8 +144,6 @@ def _span(values: tuple[float, ...]) -> str:
 def fused(table: pd.DataFrame, fusion: Fusion, processed: Processed) -> Processed:
     """Jumps and telegraph pixels by a fusion; ``probability`` is that of an anomaly of any kind.
 
-    Steps that a slope was fitted around and the fusion takes for no anomaly stay, as type 0.
-
     Args:
         table: candidates.
         fusion: whose decision counts.
@@ -160,10 +158,6 @@ def fused(table: pd.DataFrame, fusion: Fusion, processed: Processed) -> Processe
         probability=odds[:, 1:].sum(axis=1).astype(np.float32),
         found_by=found_by(chosen, level),
     )
-    step = [*_PIXEL, "group"]
-    rest = table.assign(probability=probability[:, 1:].sum(axis=1).astype(np.float32))[~listed]
-    rest = rest[pd.MultiIndex.from_frame(rest[step]).isin(pd.MultiIndex.from_frame(processed.jumps[step]))]
-    jumps = pd.concat([jumps, rest.assign(type=BACKGROUND, found_by="likelihood")], ignore_index=True)
     jumps = as_jumps(jumps.sort_values(["integration", "y", "x", "group"], kind="stable", ignore_index=True))
     return replace(processed, jumps=jumps, telegraph=telegraph_pixels(jumps, processed))
 

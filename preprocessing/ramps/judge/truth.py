@@ -12,7 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_arrays
 from astrid_ml.found import found, why_unread
-from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Floats, Mask
 
@@ -193,7 +193,6 @@ def false_positives(truth: Truth, jumps: pd.DataFrame, usable: Mask, n_groups: i
     """
     quiet = usable.copy()
     quiet[truth.jumps.integration, truth.jumps.y, truth.jumps.x] = False
-    jumps = jumps[jumps.type != BACKGROUND]
     on_quiet = quiet[jumps.integration, jumps.y, jumps.x]
     return int(on_quiet.sum()), float(quiet.sum()) * n_groups / 1e6
 

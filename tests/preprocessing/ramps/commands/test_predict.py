@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.ramps.judge.truth import (
     match_snowballs,
     telegraph_called,
 )
-from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
 
@@ -66,9 +66,7 @@ def test_every_output_is_there_and_consistent(predicted: tuple[Path, Path]) -> N
     jumps = pd.read_parquet(folder / "jumps.parquet")
     names = ["integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by"]
     assert list(jumps.columns) == names
-    # Lone falls are listed and flagged, since slopes were fitted around them, and are no anomaly of a known kind.
-    assert set(jumps.type) == {BACKGROUND, COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL}
-    assert (jumps[jumps.type == BACKGROUND].amplitude < 0).all()
+    assert set(jumps.type) == {COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL}
     assert (mask[jumps.y, jumps.x] >= jumps.type).all()  # the mask's order of classes is that of the codes
     assert jumps.probability.between(0, 1).all()
     events = json.loads((folder / "detections.json").read_text())
