@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, KnownRate
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 from astrid_ml.preprocessing.ramps.steps.telegraph import fit_two_states, jumps_bic
 from astrid_ml.preprocessing.ramps.steps.temporal import temporal_features
@@ -60,9 +61,11 @@ class StripDetector:
     twopoint: TwoPoint | None
     config: DetectorConfig
 
-    def __call__(self, reads: Tensor, noise: Tensor, sampling: Sampling, gain: float) -> StripResult:
-        """Detect in (n_groups, h, w) e-, NaN unusable; noise (h, w) of one read in e-; gain in e-/DN."""
-        found = self.steps(reads, noise, sampling)
+    def __call__(
+        self, reads: Tensor, noise: Tensor, sampling: Sampling, gain: float, known: Sequence[KnownRate] = ()
+    ) -> StripResult:
+        """Detect in (n_groups, h, w) e-, NaN unusable; noise (h, w) of one read in e-; gain in e-/DN; rates known."""
+        found = self.steps(reads, noise, sampling, known)
         jumps = pd.DataFrame(
             {
                 "group": found.group.numpy(),

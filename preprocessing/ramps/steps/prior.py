@@ -43,7 +43,7 @@ class KnownRate:
     Args:
         kind: ``integrations`` or ``reference``.
         rate: e-/s, (h, w); NaN where nobody knows.
-        variance: of it, (h, w).
+        variance: of it by its own noise, (h, w).
     """
 
     kind: str
@@ -107,28 +107,50 @@ def neighbours_prior(
         rate: of each pixel by its own ramp, e-/s, (h, w); NaN where nobody knows.
         variance: of it, (h, w).
         where: pixels for which it is asked, (k,); None: all.
-        known: further rates.
+        known: further rates; where one of them is off all around a pixel, by so much it is corrected.
     """
     where = torch.arange(rate.numel(), device=rate.device) if where is None else where
-    around = _around(rate, where)
-    count = around.isfinite().sum(-1)
-    middle = _median(around, count)
-    scatter = MAD_TO_SIGMA * _median((around - middle[:, None]).abs_(), count).double()
-    noise = _median(_around(variance, where), count).double().sqrt()
-    middle = middle.double()
-    own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
-    first = (own + _MEDIAN * torch.maximum(scatter, noise).square() / count.clamp(min=1)).sqrt()
-    second = NEAR * torch.maximum(first, noise)
-    lonely = (count < _LEAST) | ~middle.isfinite() | ~first.isfinite()
-    middle = torch.where(lonely, rate.reshape(-1)[where].double().nan_to_num(0.0), middle)
+    near = _Surroundings.of(rate, variance, where)
+    lonely = near.lonely
+    middle = torch.where(lonely, rate.reshape(-1)[where].double().nan_to_num(0.0), near.middle)
     third = ANY + 10 * middle.clamp(min=0)
     parts = []
-    for number, (width, weight) in enumerate(zip((first, second, third), WEIGHTS, strict=True)):
+    for number, (width, weight) in enumerate(zip((near.sigma, near.wide, third), WEIGHTS, strict=True)):
         mute = lonely & (number < 2)
         log_weight = torch.where(mute, -torch.inf, math.log(weight)).double()
         evidence = EVIDENCE.index("likelihood" if number == 2 else "neighbours")
         parts.append(Part(evidence, number > 0, middle, torch.where(mute, 1.0, width), log_weight))
-    return RatePrior((*parts, *(_elsewhere(one, where) for one in known)))
+    return RatePrior((*parts, *(_elsewhere(one, rate, variance, where) for one in known)))
+
+
+@dataclass(frozen=True)
+class _Surroundings:
+    """What the neighbours of n pixels have.
+
+    Args:
+        middle: their median, (n,).
+        sigma: how well that tells the pixel's value, (n,).
+        wide: a width of values that are merely like it, (n,).
+        lonely: too few neighbours have a value, (n,) bool.
+    """
+
+    middle: Tensor
+    sigma: Tensor
+    wide: Tensor
+    lonely: Tensor
+
+    @staticmethod
+    def of(image: Tensor, variance: Tensor, where: Tensor) -> _Surroundings:
+        around = _around(image, where)
+        count = around.isfinite().sum(-1)
+        middle = _median(around, count)
+        scatter = MAD_TO_SIGMA * _median((around - middle[:, None]).abs_(), count).double()
+        noise = _median(_around(variance, where), count).double().sqrt()
+        own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
+        sigma = (own + _MEDIAN * torch.maximum(scatter, noise).square() / count.clamp(min=1)).sqrt()
+        wide = NEAR * torch.maximum(sigma, noise)
+        lonely = (count < _LEAST) | ~middle.isfinite() | ~sigma.isfinite()
+        return _Surroundings(middle.double(), sigma, wide, lonely)
 
 
 def in_company(hit: Tensor) -> Tensor:
@@ -137,14 +159,22 @@ def in_company(hit: Tensor) -> Tensor:
     return (_around(hit.float(), everywhere).nansum(-1) >= _COMPANY).reshape(hit.shape)
 
 
-def _elsewhere(known: KnownRate, where: Tensor) -> Part:
-    """The part of a rate that is known otherwise."""
-    rate, variance = (one.reshape(-1)[where].double() for one in (known.rate, known.variance))
-    silent = ~(rate.isfinite() & variance.isfinite())
-    rate = torch.where(silent, 0.0, rate)
-    sigma = torch.where(silent, 1.0, (variance + (_STEADY * rate).square()).clamp(min=1e-12).sqrt())
+def _elsewhere(known: KnownRate, rate: Tensor, variance: Tensor, where: Tensor) -> Part:
+    """The part of a rate that is known otherwise, with the offset and the scatter that the neighbours show of it.
+
+    Args:
+        known: it.
+        rate: of each pixel by its own ramp, e-/s, (h, w).
+        variance: of it, (h, w).
+        where: pixels for which it is asked, (n,).
+    """
+    near = _Surroundings.of(rate - known.rate.to(rate), variance, where)
+    there, noise = (one.reshape(-1)[where].double() for one in (known.rate, known.variance))
+    silent = near.lonely | ~(there.isfinite() & noise.isfinite())
+    mean = torch.where(silent, 0.0, there + near.middle)
+    sigma = (near.sigma.square() + noise + (_STEADY * there).square()).sqrt()
     log_weight = torch.where(silent, -torch.inf, math.log(KNOWN)).double()
-    return Part(EVIDENCE.index(known.kind), False, rate, sigma, log_weight)
+    return Part(EVIDENCE.index(known.kind), False, mean, torch.where(silent, 1.0, sigma), log_weight)
 
 
 def _around(image: Tensor, where: Tensor) -> Tensor:
