@@ -1,9 +1,8 @@
-"""Greedy explanations of ramps by a rate and steps, one after the other until nothing is left, or by a decay too."""
+"""Greedy explanations of ramps by a rate and steps, one after the other until nothing is left."""
 
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,16 +15,10 @@ from astrid_ml.preprocessing.ramps.steps.likelihood import (
     Solved,
     StepFit,
     masked_covariance,
-    solve_tridiagonal,
 )
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior, flat_prior
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior
 
 _RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
-_DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
-_FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
-_RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
-_CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
-_LEAST = 7  # differences, below which a curve can be anything
 _COLUMNS = 6
 
 
@@ -247,64 +240,3 @@ def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Te
     alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))
     out[:, 5] = torch.where(alone, EVIDENCE.index("likelihood"), table[:, 5])
     return out
-
-
-def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explained]:
-    """The pixels that a decay explains better than their steps do, (k,), and how.
-
-    Traps that an earlier exposure filled release b (1 - exp(-t / tau)), b > 0. It costs as much as a step: a threshold.
-
-    Args:
-        ramps: of n pixels.
-        steps: how steps explain them.
-        rules: when there is a step.
-    """
-    price = rules.threshold**2
-    pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
-    here = ramps.part(pixel, ramps.used)
-    cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
-    times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
-    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
-    straight, gain, released = _with_each(here, rate, shapes)
-    best, which = gain.max(0)
-    # Where one step was found the decay must win alone, or nearly so while its time is rough.
-    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
-    able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
-    chosen = able.nonzero()[:, 0]
-    part = here.part(chosen, here.used)
-    time = _refined(part, rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
-    template = _decay(ramps.sampling, time)
-    curved = explain(part, flat_prior(len(chosen), template.device), rules, template)
-    wins = (curved.chi2 + price * (curved.steps + 1) + _RARE < cost[chosen]) & (curved.decay > 0)
-    return pixel[chosen[wins]], curved.part(wins)
-
-
-def _with_each(ramps: Ramps, rate: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Chi-square of straight ramps (n,), its fall with each of some shapes (k, m) alone, and their sizes, (k, n)."""
-    sides = [ramps.difference, ramps.sampling.spacing.to(rate)[:, None], *shapes[:, :, None]]
-    right = torch.stack([torch.where(ramps.used, side, 0.0) for side in sides])
-    solved = solve_tridiagonal(*ramps.covariance(rate), right).solution
-    gram = torch.einsum("imn,jmn->ijn", right, solved)
-    spread = gram[1, 1]
-    left = gram[2:, 0] - gram[2:, 1] * gram[1, 0] / spread
-    information = (gram.diagonal(dim1=0, dim2=1).T[2:] - gram[2:, 1].square() / spread).clamp(min=1e-300)
-    return gram[0, 0] - gram[1, 0].square() / spread, left.square() / information, left / information
-
-
-def _decay(sampling: Sampling, time: Tensor) -> Tensor:
-    """Charge that traps release between groups, all of it by the last read 1, (m, n); ``time`` in lengths of ramps."""
-    since = (sampling.times - sampling.times[0]).to(time)
-    released = -torch.expm1(-(since / since[-1])[:, None] / time)
-    return torch.diff(released / released[-1], dim=0)
-
-
-def _refined(ramps: Ramps, rate: Tensor, time: Tensor) -> Tensor:
-    """Decay times (n,) nearer to the least chi-square, by parabolas in their logarithm."""
-    for width in _CLOSER:
-        sides = [time * math.exp(shift) for shift in (-width, 0.0, width)]
-        before, here, after = (ramps.solved(rate, _decay(ramps.sampling, side)).fit().chi2 for side in sides)
-        bend = before - 2 * here + after
-        vertex = 0.5 * (before - after) / bend
-        downhill = torch.where(before < after, -1.0, 1.0)
-        time = time * torch.exp(width * torch.where(bend > 0, vertex, downhill).nan_to_num(0.0).clamp(-1, 1))
-    return time

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
-from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, decays, explain, joined
+from astrid_ml.preprocessing.ramps.steps.decays import decays
+from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain, joined
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.prior import (
     REACH,
@@ -202,6 +203,8 @@ class StepDetector:
         mark[found.pixel] = True
         mark[found.beside[1]] = True
         mark &= ~fixed
+        if not bool(mark.any()):
+            return
         for part in torch.split(mark.nonzero()[:, 0], _BLOCK):
             rate, variance = averaged_rates(tile.reads, tile.noise, tile.sampling, screened.rate, found, density, part)
             screened.rate[part], screened.variance[part] = rate.to(tile.noise), variance.to(tile.noise)
