@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
@@ -15,6 +17,9 @@ from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, first_lost
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, claimed, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
+from astrid_ml.preprocessing.ramps.steps.known import Integrations
+from astrid_ml.preprocessing.ramps.steps.prior import KnownRate
+from astrid_ml.preprocessing.ramps.steps.screen import screen
 from astrid_ml.types import Floats32
 
 
@@ -31,9 +36,11 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
     file = None if cube is None else WholeFile(cube)
     target = None if file is None else np.lib.format.open_memmap(file.part, "w+", np.float32, exposure.ramp.shape)
     parts: list[Processed] = []
+    others = Integrations(exposure.ramp.shape[0], functools.partial(_rates, exposure))
     for integration in range(exposure.ramp.shape[0]):
         before = parts[-1].snowballs if parts else []
-        parts.append(_integration(exposure, integration, target, before))
+        known = _known(exposure, integration, others)
+        parts.append(_integration(exposure, integration, target, before, known))
     if file is not None:
         del target
         file.publish()
@@ -52,7 +59,31 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
     return processed
 
 
-def _integration(exposure: Exposure, integration: int, target: Any, before: list[Snowball]) -> Processed:
+def _known(exposure: Exposure, integration: int, others: Integrations) -> list[KnownRate]:
+    """The count rates of an integration that its own ramps do not tell, whole images."""
+    known = []
+    if exposure.settings.steps.prior == "integrations":
+        beside = others.beside(integration)
+        known += [] if beside is None else [beside]
+    if exposure.ramp.rate is not None:
+        image = torch.from_numpy(exposure.ramp.rate)
+        known.append(KnownRate("reference", image, torch.zeros_like(image)))
+    return known
+
+
+def _rates(exposure: Exposure, integration: int) -> tuple[Tensor, Tensor]:
+    """Count rate (e-/s) of an integration by its whole ramps, and its variance, both (n_rows, n_cols)."""
+    out = torch.empty(2, *exposure.ramp.shape[2:])
+    for strip in exposure.strips(integration):
+        reads, noise = torch.from_numpy(strip.reads).flatten(1), torch.from_numpy(strip.noise)
+        found = screen(reads, noise.flatten(), exposure.sampling, exposure.settings.steps.chunk)
+        out[0, strip.rows], out[1, strip.rows] = found.rate.view_as(noise), found.variance.view_as(noise)
+    return out[0], out[1]
+
+
+def _integration(
+    exposure: Exposure, integration: int, target: Any, before: list[Snowball], known: list[KnownRate]
+) -> Processed:
     ramp, settings = exposure.ramp, exposure.settings
     detector = StripDetector(settings.steps, settings.twopoint, settings.config)
     n_groups, n_rows, n_cols = ramp.shape[1:]
@@ -72,7 +103,8 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
         reads[: exposure.masked_groups, persisting[rows]] = np.nan
         first_saturated[own] = first_lost(reads[:, inner])
         noise = torch.from_numpy(strip.noise)
-        result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain).within(inner)
+        here = [KnownRate(one.kind, one.rate[rows], one.variance[rows]) for one in known]
+        result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain, here).within(inner)
         jumps.append(result.jumps.assign(y=result.jumps.y + own.start))
         telegraph.append(result.telegraph.assign(y=result.telegraph.y + own.start))
         maps.append(result.features)

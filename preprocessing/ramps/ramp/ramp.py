@@ -38,6 +38,7 @@ class Ramp:
         mjd: mid-exposure as the header has it; None where unknown.
         saturation_dn: reads at or above it are saturated, DN, a number or a map; None where nobody says.
         linearity: turns reads into those of a linear detector; None where they are, or nobody knows.
+        rate: count rates of the field from elsewhere, e-/s, (n_rows, n_cols), NaN where unknown; None without any.
         inverted: the detector's signal fell and was turned over: ``data`` and ``saturation_dn`` are of the other sign.
         notes: what the reader decided, for the report.
     """
@@ -58,6 +59,7 @@ class Ramp:
     mjd: float | None = None
     saturation_dn: float | Floats32 | None = None
     linearity: Linearity | None = None
+    rate: Floats32 | None = None
     inverted: bool = False
     notes: tuple[str, ...] = ()
 
@@ -143,7 +145,7 @@ def _check_shapes(ramp: Ramp) -> None:
         )
     if ramp.dq is not None and ramp.dq.shape != ramp.data.shape:
         raise UserError(f"dq of the data's shape {ramp.data.shape}", f"{ramp.dq.shape}", "give matching arrays")
-    maps = {"gain": ramp.gain, "read noise": ramp.read_noise, "saturation": ramp.saturation_dn}
+    maps = {"gain": ramp.gain, "read noise": ramp.read_noise, "saturation": ramp.saturation_dn, "rate": ramp.rate}
     for what, value in maps.items():
         if isinstance(value, np.ndarray) and value.ndim and value.shape != ramp.data.shape[2:]:
             shape = "{} x {}".format(*ramp.data.shape[2:])

@@ -94,6 +94,7 @@ def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
         mjd=first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
         saturation_dn=maps.saturation,
         linearity=maps.linearity,
+        rate=maps.rate,
         notes=(*found.notes, *maps.notes),
     )
     return of_polarity(ramp, options)

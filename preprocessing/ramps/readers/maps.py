@@ -17,7 +17,7 @@ from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, NO_GAIN_VALUE, 
 from astrid_ml.preprocessing.ramps.ramp.linearity import Linearity
 from astrid_ml.preprocessing.ramps.readers.asdf_files import is_asdf, read_roman
 from astrid_ml.preprocessing.ramps.readers.crds import reference_files
-from astrid_ml.preprocessing.ramps.readers.options import RampOptions, first_of, number
+from astrid_ml.preprocessing.ramps.readers.options import RampOptions, first_of, number, unit_of
 from astrid_ml.readable import reading
 from astrid_ml.types import Array, Floats32
 
@@ -37,6 +37,7 @@ class Maps:
         saturation: DN, or None.
         linearity: of the detector, or None.
         mask: bits, or None.
+        rate: of the field, e-/s, or None.
         notes: what was read, for the report.
     """
 
@@ -45,6 +46,7 @@ class Maps:
     saturation: float | Floats32 | None
     linearity: Linearity | None
     mask: npt.NDArray[np.uint32] | None
+    rate: Floats32 | None
     notes: tuple[str, ...]
 
 
@@ -82,6 +84,7 @@ def detector_maps(
         saturation=limit,
         linearity=_linearity(options, header, place, files),
         mask=None if mask is None else place.mask(Path(mask).expanduser()),
+        rate=None if options.rate is None else _rate(Path(options.rate).expanduser(), place, gain),
         notes=(*notes, *said),
     )
 
@@ -118,6 +121,19 @@ def _read_noise(
         raise UserError("the gain, which makes e- of a noise in DN", f"a ramp in e-, noise of {Path(given).name}", fix)
     factor = (gain if in_dn and gain is not None else 1.0) / (np.sqrt(np.float32(2)) if cds else np.float32(1))
     return (values * factor).astype(np.float32), (said,)
+
+
+def _rate(path: Path, place: _Place, gain: float | Floats32 | None) -> Floats32:
+    """Count rates in e-/s; what is no finite number is not known."""
+    values, keys = place.read(path, "rate")
+    unit = str(keys.get("BUNIT", "e-/s"))
+    base, per_second = unit_of(unit, {})
+    if not per_second:
+        raise UserError("count rates in e-/s or DN/s", f"BUNIT = {unit} in {path.name}", "give an image of count rates")
+    if base == "DN" and gain is None:
+        raise UserError("the gain, which makes e- of DN", f"{path.name} in {unit}", "give preprocessing.load.gain")
+    rates = values * (gain if base == "DN" and gain is not None else np.float32(1))
+    return np.where(np.isfinite(rates), rates, np.nan).astype(np.float32)
 
 
 def _linearity(

@@ -37,6 +37,8 @@ class RampOptions:
         superbias: zero level of each pixel, DN, where ``linearity`` counts from.
         linearity: a FITS file whose COEFFS (n, n_rows, n_cols) make the reads linear, as JWST's, or None.
         mask: a FITS file whose DQ marks pixels that are not to be used, as JWST's with its DQ_DEF, or None.
+        rate: a map of the field's count rates from elsewhere, e-/s (DN/s where its BUNIT says so), which the step
+            detector takes beside those of neighbours, or None.
         crds: folder of JWST reference files, searched by the names in the header, else by detector and read pattern.
         group_time: seconds between groups or None (from the header).
         group_times: mean time of every group in s or None.
@@ -61,6 +63,7 @@ class RampOptions:
     superbias: Annotated[NonNegative, InUnits("DN")] | Existing | None = None
     linearity: Existing | None = None
     mask: Existing | None = None
+    rate: Existing | None = None
     crds: str | None = None
     group_time: Annotated[Positive, InUnits("s")] | None = None
     group_times: Annotated[Sequence[float], InUnits("s")] | None = None
@@ -79,7 +82,7 @@ class RampOptions:
     @property
     def files(self) -> tuple[Path, ...]:
         """Maps and reference files that are named."""
-        named = (self.gain, self.read_noise, self.saturation, self.superbias, self.linearity, self.mask)
+        named = (self.gain, self.read_noise, self.saturation, self.superbias, self.linearity, self.mask, self.rate)
         return tuple(Path(one).expanduser() for one in named if isinstance(one, str))
 
 

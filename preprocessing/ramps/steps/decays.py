@@ -1,0 +1,116 @@
+"""Charge that traps release after an earlier exposure: ramps that bend, which steps explain worse than a decay does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, masked_covariance, solve_tridiagonal
+from astrid_ml.preprocessing.ramps.steps.prior import flat_prior
+
+_DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
+_LEAST = 7  # differences, below which a curve can be anything
+_FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
+_RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
+_CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
+
+
+def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explained]:
+    """The pixels that a decay explains better than their steps do, (k,), and how.
+
+    Traps that an earlier exposure filled release b (1 - exp(-t / tau)), b > 0. It costs as much as a step: a threshold.
+
+    Args:
+        ramps: of n pixels.
+        steps: how steps explain them.
+        rules: when there is a step.
+    """
+    price = rules.threshold**2
+    pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
+    here = ramps.part(pixel, _without_strongest(ramps.used, steps))
+    cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
+    times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
+    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
+    straight, gain, released = _with_each(here, rate, shapes)
+    best, which = gain.max(0)
+    # Where one step was found the decay must win alone, or nearly so while its time is rough.
+    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
+    able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
+    chosen = able.nonzero()[:, 0]
+    part, flat = ramps.part(pixel[chosen], ramps.used), flat_prior(len(chosen), rate.device)
+    time = _refined(here.part(chosen, here.used), rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
+    first = explain(part, flat, rules, _decay(ramps.sampling, time))
+    # Once more by all that is no step.
+    left = replace(part, used=_without(part.used, first))
+    time = _refined(left, first.rate.nan_to_num(0.0), time).clamp(min=float(times[0]))
+    curved = explain(part, flat, rules, _decay(ramps.sampling, time))
+    wins = (curved.chi2 + price * (curved.steps + 1) + _RARE < cost[chosen]) & (curved.decay > 0)
+    found, won = curved.part(wins), wins.nonzero()[:, 0]
+    found.values[1] = _variance(part.part(won, part.used), found, time[won])
+    return pixel[chosen[wins]], found
+
+
+def _variance(ramps: Ramps, found: Explained, time: Tensor) -> Tensor:
+    """Of rates beside decays whose size and time are both unknown, (n,): the curvature of the fit in all three."""
+    used = _without(ramps.used, found)
+    ends = [_decay(ramps.sampling, time * factor) for factor in (1.0, 1.01, 0.99)]
+    sides = [ramps.sampling.spacing.to(time)[:, None], ends[0], ends[1] - ends[2]]
+    right = torch.stack([torch.where(used, side, 0.0) for side in sides])
+    covariance = masked_covariance(used, ramps.sampling, ramps.noise, found.rate)
+    gram = torch.einsum("imn,jmn->nij", right, solve_tridiagonal(*covariance, right).solution)
+    scale = gram.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()  # of one size, so that it can be inverted
+    inverse = torch.linalg.pinv(gram * scale[:, :, None] * scale[:, None, :], hermitian=True)
+    variance: Tensor = inverse[:, 0, 0] * scale[:, 0].square()
+    return variance
+
+
+def _without(used: Tensor, steps: Explained) -> Tensor:
+    """Which differences count without those of steps, (m, n)."""
+    out = used.clone()
+    out[steps.table[:, 0].long() - 1, steps.table[:, 1].long()] = False
+    return out
+
+
+def _without_strongest(used: Tensor, steps: Explained) -> Tensor:
+    """Which differences count without the strongest of several steps: a ray on top of a decay hides its time."""
+    at, pixel, snr = steps.table[:, 0].long() - 1, steps.table[:, 1].long(), steps.table[:, 3].abs()
+    strongest = torch.zeros_like(steps.rate).scatter_reduce(0, pixel, snr, "amax")
+    chosen = (snr == strongest[pixel]) & (steps.steps[pixel] > 1)
+    out = used.clone()
+    out[at[chosen], pixel[chosen]] = False
+    return out
+
+
+def _with_each(ramps: Ramps, rate: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Chi-square of straight ramps (n,), its fall with each of some shapes (k, m) alone, and their sizes, (k, n)."""
+    sides = [ramps.difference, ramps.sampling.spacing.to(rate)[:, None], *shapes[:, :, None]]
+    right = torch.stack([torch.where(ramps.used, side, 0.0) for side in sides])
+    solved = solve_tridiagonal(*ramps.covariance(rate), right).solution
+    gram = torch.einsum("imn,jmn->ijn", right, solved)
+    spread = gram[1, 1]
+    left = gram[2:, 0] - gram[2:, 1] * gram[1, 0] / spread
+    information = (gram.diagonal(dim1=0, dim2=1).T[2:] - gram[2:, 1].square() / spread).clamp(min=1e-300)
+    return gram[0, 0] - gram[1, 0].square() / spread, left.square() / information, left / information
+
+
+def _decay(sampling: Sampling, time: Tensor) -> Tensor:
+    """Charge that traps release between groups, all of it by the last read 1, (m, n); ``time`` in lengths of ramps."""
+    since = (sampling.times - sampling.times[0]).to(time)
+    released = -torch.expm1(-(since / since[-1])[:, None] / time)
+    return torch.diff(released / released[-1], dim=0)
+
+
+def _refined(ramps: Ramps, rate: Tensor, time: Tensor) -> Tensor:
+    """Decay times (n,) nearer to the least chi-square, by parabolas in their logarithm."""
+    for width in _CLOSER:
+        sides = [time * math.exp(shift) for shift in (-width, 0.0, width)]
+        before, here, after = (ramps.solved(rate, _decay(ramps.sampling, side)).fit().chi2 for side in sides)
+        bend = before - 2 * here + after
+        vertex = 0.5 * (before - after) / bend
+        downhill = torch.where(before < after, -1.0, 1.0)
+        time = time * torch.exp(width * torch.where(bend > 0, vertex, downhill).nan_to_num(0.0).clamp(-1, 1))
+    return time
