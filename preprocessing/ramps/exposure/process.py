@@ -10,15 +10,14 @@ import pandas as pd
 import torch
 
 from astrid_ml.files import WholeFile
-from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, first_lost
-from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.processed import STEPS, Processed
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, claimed, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
 from astrid_ml.types import Floats32
 
 
-def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None) -> Processed:
+def process(exposure: Exposure, cube: Path | None = None) -> Processed:
     """Detect in every integration.
 
     The cores of snowballs are left out of the next integration for ``snowball_time_masked_next_int`` seconds.
@@ -26,7 +25,6 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
     Args:
         exposure: what, and how.
         cube: where to write the processed cube (float32, e-, first read subtracted), or None.
-        dq: where to write the data-quality bits (FITS with GROUPDQ and PIXELDQ; see ``dq``), or None.
     """
     file = None if cube is None else WholeFile(cube)
     target = None if file is None else np.lib.format.open_memmap(file.part, "w+", np.float32, exposure.ramp.shape)
@@ -39,17 +37,15 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
         file.publish()
     features = {name: np.stack([part.features[name] for part in parts]) for name in parts[0].features}
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
-    processed = Processed(
+    return Processed(
         exposure,
         pd.concat([part.jumps for part in parts], ignore_index=True),
         pd.concat([part.telegraph for part in parts], ignore_index=True),
         [ball for part in parts for ball in part.snowballs],
         features,
         counts,
+        pd.concat([part.fitted for part in parts], ignore_index=True),
     )
-    if dq is not None:
-        write_dq(dq, processed)
-    return processed
 
 
 def _integration(exposure: Exposure, integration: int, target: Any, before: list[Snowball]) -> Processed:
@@ -59,6 +55,7 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
     persisting = exposure.persisting(before, integration)
     jumps: list[pd.DataFrame] = []
+    falls: list[pd.DataFrame] = []
     lost = 0
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
@@ -74,8 +71,9 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
         noise = torch.from_numpy(strip.noise)
         result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain).within(inner)
         jumps.append(result.jumps.assign(y=result.jumps.y + own.start))
+        falls.append(result.falls.assign(y=result.falls.y + own.start))
         telegraph.append(result.telegraph.assign(y=result.telegraph.y + own.start))
-        maps.append(result.features)
+        maps.append({**result.features, "first_read": strip.zero[inner]})
     table = pd.concat(jumps, ignore_index=True)
     balls = find_snowballs(first_saturated, table, exposure.gain, settings.config, integration)
     table = claimed(table, balls, (n_rows, n_cols))
@@ -85,12 +83,14 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     if ramp.reference is not None:
         counts["reference_values_unusable"] = lost
     flickers = pd.concat(telegraph, ignore_index=True)
-    order = ["integration", "group", "y", "x", "type", "amplitude", "snr", "found_by"]
+    table = table.assign(integration=integration)[list(STEPS)]
+    lone = pd.concat(falls, ignore_index=True).assign(integration=integration)[list(STEPS)]
     return Processed(
         exposure,
-        table.assign(integration=integration)[order],
+        table,
         flickers.assign(integration=integration),
         balls,
         features,
         counts,
+        pd.concat([table, lone], ignore_index=True),
     )
