@@ -2,8 +2,8 @@
 
 python benchmarks/ramps_memory.py [groups=450] [size=2048]
 
-Needs about 25 GB of disk at the default size, for the exposure, the processed cube and the ramp's file. The limit is 4 GB of
-anonymous memory (RssAnon); pages of mapped files do not count, for the system can drop them.
+Needs about 25 GB of disk at the default size, for the exposure, the processed cube and the ramp's file. The limit is
+4 GB of anonymous memory (RssAnon); pages of mapped files do not count, for the system can drop them.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def main() -> None:
         )
         found, spent, used, peak = measured(partial(detect, file, raw))
         print(
-            f"detected, cube, ramp, rates and DQ written: {spent:.0f} s ({used:.0f} s CPU, {size * size * groups / 1e6 / used:.1f} "
+            f"detected, all products written: {spent:.0f} s ({used:.0f} s CPU, {size * size * groups / 1e6 / used:.1f} "
             f"Mpix-frame/s), RssAnon peak {peak:.2f} GB, limit 4 GB; {len(found.jumps)} jumps, "
             f"{len(found.telegraph)} telegraph pixels, {len(found.snowballs)} snowballs"
         )

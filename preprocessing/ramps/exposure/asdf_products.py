@@ -48,6 +48,7 @@ class AsdfRamp:
     def close(self, pixels: Array) -> None:
         """Write PIXELDQ (n_rows, n_cols) and all the rest."""
         arrays: dict[str, Array] = {"data": self._data, "groupdq": self._bits, "pixeldq": pixels}
+        arrays = {name: array.view(np.ndarray) for name, array in arrays.items()}  # asdf knows no mapped ones
         write_tree(self._path, self._ramp, arrays, "DN" if self._ramp.unit == "DN" else "electron")
 
 
