@@ -55,6 +55,7 @@ class Strip:
         reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
         noise: of one read, e-, (h, n_cols).
         lost: values of the reference pixels of the whole integration that are no finite numbers.
+        left_out: reference pixels of the whole integration that are flagged or drift unlike the others.
     """
 
     rows: slice
@@ -63,6 +64,7 @@ class Strip:
     noise: Floats32
     zero: Floats32
     lost: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ class Exposure:
             for power, coefficient in enumerate(settings.nonlinearity, start=2):
                 reads += np.float32(coefficient) * reads**power
             inner = slice(own.start - rows.start, own.stop - rows.start)
-            lost = levels.lost if levels is not None else 0
-            yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), zero, lost)
+            border = (levels.lost, levels.left_out) if levels is not None else (0, 0)
+            yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), zero, *border)
 
 
 def first_lost(reads: Floats32) -> Ints:

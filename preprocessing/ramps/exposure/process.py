@@ -56,11 +56,12 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     persisting = exposure.persisting(before, integration)
     jumps: list[pd.DataFrame] = []
     falls: list[pd.DataFrame] = []
-    lost = 0
+    border = {"reference_values_unusable": 0, "reference_pixels_left_out": 0}
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
     for strip in exposure.strips(integration, settings.steps.margin):
-        rows, reads, inner, lost = strip.rows, strip.reads, strip.inner, strip.lost
+        rows, reads, inner = strip.rows, strip.reads, strip.inner
+        border = {"reference_values_unusable": strip.lost, "reference_pixels_left_out": strip.left_out}
         own = slice(rows.start + inner.start, rows.start + inner.stop)
         if target is not None:
             target[integration, :, own] = reads[:, inner]
@@ -81,7 +82,7 @@ def _integration(exposure: Exposure, integration: int, target: Any, before: list
     unusable = int(np.isnan(features["slope"]).sum())
     counts = {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())}
     if ramp.reference is not None:
-        counts["reference_values_unusable"] = lost
+        counts |= border
     flickers = pd.concat(telegraph, ignore_index=True)
     table = table.assign(integration=integration)[list(STEPS)]
     lone = pd.concat(falls, ignore_index=True).assign(integration=integration)[list(STEPS)]

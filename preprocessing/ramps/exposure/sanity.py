@@ -34,7 +34,8 @@ class SanityBounds:
         lone_falls: share of steps that fall and are no telegraph noise; noise alone makes half of them.
         decaying: share of pixels whose rate decays by 5 sigmas (persistence, a detector that is not linear).
         falling: read noises by which the median pixel may fall from the first group to the last.
-        lost_reference: share of the reference pixels that are flagged, or drift unlike the others.
+        lost_reference: share of the reference pixels that are flagged, or drift unlike the others; of
+            more than half nobody could tell which are the bad ones.
         unusable: share of pixels without a slope, reference pixels apart.
         withhold: whether probabilities of an exposure that fails are withheld; it is marked in any case.
     """
@@ -46,7 +47,7 @@ class SanityBounds:
     lone_falls: Share = 0.4
     decaying: Share = 0.2
     falling: Positive = 3.0
-    lost_reference: Share = 0.5
+    lost_reference: Share = 0.4
     unusable: Share = 0.95
     withhold: bool = True
 
@@ -110,7 +111,7 @@ def _of_steps(processed: Processed) -> dict[str, float | None]:
     ramp, steps = processed.exposure.ramp, processed.fitted
     tested = float(np.isfinite(processed.features["slope"]).sum()) * (ramp.shape[1] - 1)
     single, falls = int((steps.type != SNOWBALL).sum()), len(processed.falls)
-    shares = {"flagged": single / tested if tested else None}
+    shares = {"flagged": single / tested if tested >= FEWEST else None}
     return shares | {"lone_falls": falls / single if single >= FEWEST else None}
 
 
@@ -122,7 +123,7 @@ def _of_pixels(processed: Processed) -> dict[str, float | None]:
     pixels = counts["pixels"] - border * ramp.shape[0]
     lost = counts.get("reference_pixels_left_out", 0)
     return {
-        "rise_in_read_noises": float(np.median(known)) * span / noise if len(known) else None,
+        "rise_in_read_noises": float(np.median(known)) * span / noise if len(known) >= FEWEST else None,
         "lost_reference": lost / (border * ramp.shape[0]) if border else None,
         "unusable": 1 - len(known) / pixels if pixels else None,
     }

@@ -153,7 +153,8 @@ def test_integrations_are_combined_by_their_variances(tmp_path: Path) -> None:
     assert each.shape == (3, SIZE, SIZE) and np.isnan(each[0, 2, 2]) and np.isfinite(image["SCI"][2, 2])
     assert image["ERR"][2, 2] / np.median(image["ERR"]) == pytest.approx(np.sqrt(1.5), rel=0.05)
     assert image["DQ"][2, 2] == 0 and fits.getdata(tmp_path / "x_rateints.fits", "DQ")[0, 2, 2] & DO_NOT_USE
-    two = Rates(*(np.array([[[a]], [[b]]], np.float32) for a, b in ((1, 4), (1, 2), (1, 2))), np.zeros((2, 1, 1), int))
+    rate, variance = (np.array([[[a]], [[b]]], np.float32) for a, b in ((1, 4), (1, 2)))
+    two = Rates(rate, variance, variance, np.zeros((2, 1, 1), np.uint32))
     both = combined(two)
     assert both.rate.item() == pytest.approx((1 / 2 + 4 / 4) / (1 / 2 + 1 / 4))
     assert both.error.item() ** 2 == pytest.approx(1 / (1 / 2 + 1 / 4))
