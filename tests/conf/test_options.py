@@ -19,7 +19,7 @@ CONF = Path(__file__).resolve().parents[2] / "conf"
 PRIMARIES = sorted(path.stem for path in CONF.glob("*.yaml") if not path.stem.startswith("_"))
 EXPERIMENTS = option_names(CONF / "experiment")
 # Slots of whole exposures, which no training has; tests/conf/test_exposure.py composes them.
-EXPOSURES = ("steps", "twopoint", "rules", "windows")
+EXPOSURES = ("steps", "twopoint", "rules", "flags", "windows", "products", "sanity")
 OPTIONS = sorted(
     str(path.relative_to(CONF).with_suffix(""))
     for path in CONF.rglob("*.yaml")

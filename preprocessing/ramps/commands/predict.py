@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,16 +22,20 @@ from astrid_ml.found import none_in
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import distinct_names
-from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.lists import (
     detections,
+    left_out,
+    listed_steps,
     prediction_mask,
     with_probability,
     write_mask,
 )
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.products import Products, write_products
+from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
+from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
@@ -42,7 +46,7 @@ from astrid_ml.readable import quiet
 from astrid_ml.reasons import told
 from astrid_ml.types import Existing
 
-FORM = 2  # of what is written: raised when the same exposure and settings give something else
+FORM = 3  # of what is written: raised when the same exposure and settings give something else
 LAST = "detections.json"  # of an exposure's folder
 MOST_TOLD = 10  # exposures that failed, of which the terminal says why
 
@@ -56,6 +60,8 @@ class PredictRamps:
         output_dir: gets a folder for each exposure and ``report.json``.
         load: what the headers do not say.
         processing: correction and detectors.
+        products: files that go back into pipelines.
+        sanity: what an exposure may show before its probabilities are withheld.
         ckpt_path: ``best.ckpt`` of a ramp experiment; None leaves rules and likelihood alone.
         windows: in which the network sees the exposure.
         precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
@@ -70,6 +76,8 @@ class PredictRamps:
     output_dir: str
     load: RampOptions = field(default_factory=RampOptions)
     processing: Processing = field(default_factory=Processing)
+    products: Products = field(default_factory=Products)
+    sanity: SanityBounds = field(default_factory=SanityBounds)
     ckpt_path: Existing | None = None
     windows: Windows = field(default_factory=Windows)
     precision: str = "auto"
@@ -106,10 +114,14 @@ class PredictRamps:
             raise refusal(lost[0][1]) from lost[0][1]
         failed = [{"file": str(path), "reason": in_short(error)} for path, error in lost]
         warned = [entry["warning"] for entry in done if "warning" in entry]
-        write_json(output / "report.json", {"exposures": done, "failed": failed, "warnings": warned})
-        summary: dict[str, Any] = {"exposures": len(done), "failed": len(failed), "output_dir": str(output)}
-        if failed:
-            lines = [f"{Path(entry['file']).name}: {entry['reason']}" for entry in failed]
+        marked = [{"file": entry["file"], "reason": "; ".join(entry["unsound"])} for entry in done if entry["unsound"]]
+        report = {"exposures": done, "failed": failed, "unsound": marked, "warnings": warned}
+        write_json(output / "report.json", report)
+        # What is not sound is there to be looked at, but nobody may take it for a result: exit code 1.
+        bad = failed + marked
+        summary: dict[str, Any] = {"exposures": len(done), "failed": len(bad), "output_dir": str(output)}
+        if bad:
+            lines = [f"{Path(entry['file']).name}: {entry['reason']}" for entry in bad]
             summary["failed_files"] = list(told(lines, MOST_TOLD, str(output / "report.json")))
         return summary | ({"warnings": warned} if warned else {})
 
@@ -119,7 +131,16 @@ class PredictRamps:
     def _settings(self) -> list[Any]:
         """What decides the results of all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
-        return ["ramps", FORM, self.load, self.processing, network, list(formats_of(self.format)), *maps_of(self.load)]
+        return [
+            "ramps",
+            FORM,
+            self.load,
+            self.processing,
+            self.products,
+            network,
+            list(formats_of(self.format)),
+            *maps_of(self.load),
+        ]
 
     def _names(self, files: Sequence[Path]) -> list[str]:
         """A folder for each file: what readers name it by, and where several have one name, one that tells them apart.
@@ -167,12 +188,12 @@ class PredictRamps:
             )
         with whole_folder(target, LAST) as folder:
             processed, warning = self._processed(ramp, folder, network)
-            kinds = self._write(folder, ramp.name, processed)
+            said = self._write(folder, ramp.name, processed)
         return {
             "file": str(path),
             "name": ramp.name,
             "jumps": len(processed.jumps),
-            "events": kinds,
+            **said,
             **processed.counts,
             **({"notes": list(ramp.notes)} if ramp.notes else {}),
             **({"warning": warning} if warning else {}),
@@ -191,17 +212,35 @@ class PredictRamps:
             return replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1))), None
         return network.refine(processed, np.load(cube, mmap_mode="r"), self.windows), network.cadence_warning(ramp)
 
-    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, int]:
-        """Write all lists and maps; returns how many events of each kind there are."""
-        events = detections(processed)
+    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, Any]:
+        """Write all lists, maps and products; returns counts of events, and why the exposure is not sound."""
+        cube = np.load(folder / f"{name}_processed.npy", mmap_mode="r")
+        sanity = examine(processed, cube, self.sanity)
+        write_json(folder / "sanity.json", sanity.plain())
+        if not sanity.sound:
+            groups = processed.exposure.ramp.shape[1]
+            figure = sanity_figure(sanity.plain(), processed.features, processed.fitted, groups, name)
+            with whole(folder / "sanity.png") as part:
+                figure.savefig(part, dpi=110)
         write_mask(folder, prediction_mask(processed))
-        write_dq(folder / f"{name}_dq.fits", processed)
+        write_products(folder, processed, cube, self.products)
+        steps, events, others = listed_steps(processed), detections(processed), left_out(processed)
+        if sanity.withheld is not None:
+            steps["probability"] = np.float32(np.nan)
+            for event in events + others:
+                event |= {"confidence": None, "withheld": sanity.withheld}
         meaning = TableMeaning("jumps")
-        write_described(processed.jumps, folder / "jumps.parquet", meaning, formats_of(self.format))
+        write_described(steps, folder / "jumps.parquet", meaning, formats_of(self.format))
         with whole(folder / f"{name}_temporal.npz") as part:
             np.savez_compressed(part, **dict(processed.features))  # type: ignore[arg-type]
+        write_json(folder / "left_out.json", others)
         write_json(folder / LAST, events)
-        return {kind: sum(event["type"] == kind for event in events) for kind in sorted({e["type"] for e in events})}
+        counts = {"events": _counted(events, "type"), "left_out": _counted(others, "left_out_by")}
+        return counts | {"lone_falls": len(processed.falls), "unsound": list(sanity.reasons)}
+
+
+def _counted(events: Sequence[Mapping[str, Any]], key: str) -> dict[str, int]:
+    return dict(sorted(Counter(str(event[key]) for event in events).items()))
 
 
 @lru_cache(maxsize=1)

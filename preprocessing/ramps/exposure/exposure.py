@@ -9,7 +9,7 @@ from typing import Annotated
 
 import numpy as np
 
-from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig, Flagging
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
@@ -31,6 +31,7 @@ class Processing:
         twopoint: two-point differences as the rules' second opinion, or None.
         config: thresholds of the rules.
         saturation_dn: reads at or above it are saturated, DN; None takes SATURATE's value from the ramp, if any.
+        flags: what is flagged beside the steps.
         nonlinearity: coefficients (c2, c3, ...) of the correction s + c2 s^2 + ... of the signal above the first
             read, in e-; empty leaves the signal as it is.
     """
@@ -39,6 +40,7 @@ class Processing:
     steps: StepDetector = field(default_factory=StepDetector)
     twopoint: TwoPoint | None = field(default_factory=TwoPoint)
     config: DetectorConfig = field(default_factory=DetectorConfig)
+    flags: Flagging = field(default_factory=Flagging)
     saturation_dn: Annotated[Positive, InUnits("DN")] | None = None
     nonlinearity: tuple[float, ...] = ()
 
@@ -53,13 +55,16 @@ class Strip:
         reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
         noise: of one read, e-, (h, n_cols).
         lost: values of the reference pixels of the whole integration that are no finite numbers.
+        left_out: reference pixels of the whole integration that are flagged or drift unlike the others.
     """
 
     rows: slice
     inner: slice
     reads: Floats32
     noise: Floats32
+    zero: Floats32
     lost: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -143,14 +148,16 @@ class Exposure:
                 reads = ramp.linearity.applied(reads, gain if gain.ndim == 0 else gain[rows], rows)
             # The first read that can be used is the zero: a pixel whose first read is lost is not lost with it.
             zero = reads[0].copy()
-            if np.isnan(zero).any():
-                first = np.nan_to_num(np.nanmin(np.nan_to_num(reads, nan=np.inf), axis=0))
-                zero = np.where(np.isnan(zero), first, zero)
+            if not np.isfinite(zero).all():
+                usable = np.isfinite(reads)
+                first = np.take_along_axis(reads, usable.argmax(axis=0)[None], axis=0)[0]
+                zero = np.where(np.isfinite(zero), zero, first)
             reads -= zero
             for power, coefficient in enumerate(settings.nonlinearity, start=2):
                 reads += np.float32(coefficient) * reads**power
             inner = slice(own.start - rows.start, own.stop - rows.start)
-            yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), levels.lost if levels is not None else 0)
+            border = (levels.lost, levels.left_out) if levels is not None else (0, 0)
+            yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), zero, *border)
 
 
 def first_lost(reads: Floats32) -> Ints:

@@ -12,8 +12,9 @@ from scipy.special import erfc
 from astrid_ml.files import whole, write_array
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
+from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
-from astrid_ml.types import Bits, Ints
+from astrid_ml.types import Bits, Floats, Ints
 
 JUMP_COLUMNS = ("integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by")
 
@@ -51,36 +52,61 @@ def prediction_mask(processed: Processed) -> Bits:
     return mask
 
 
+def listed_steps(processed: Processed) -> pd.DataFrame:
+    """The rows of ``jumps.parquet``: steps of a class, and lone falls with type 0."""
+    ramp, counts, falls = processed.exposure.ramp, processed.counts, processed.falls
+    if falls.empty:
+        return as_jumps(processed.jumps)
+    tests = (counts["pixels"] - counts["pixels_unusable"]) * (ramp.shape[1] - 1)
+    both = pd.concat([as_jumps(processed.jumps), with_probability(falls, tests)], ignore_index=True)
+    return both.sort_values(["integration", "y", "x", "group"], kind="stable", ignore_index=True)
+
+
 def detections(processed: Processed) -> list[dict[str, Any]]:
     """Events as ``detections.json`` lists them; intensities in DN, positions as (x, y), 0-based."""
-    gain, step = processed.exposure.gain, processed.exposure.step
+    return [event for event, missed in _events(processed) if missed is None]
+
+
+def left_out(processed: Processed) -> list[dict[str, Any]]:
+    """The events that a threshold of ``rules`` keeps out of that list, each with the threshold's name."""
+    return [{**event, "left_out_by": missed} for event, missed in _events(processed) if missed is not None]
+
+
+def _events(processed: Processed) -> list[tuple[dict[str, Any], str | None]]:
+    """Every event, and the first threshold that it does not meet."""
     config = processed.exposure.settings.config
+    gain = processed.exposure.gain
     events = _rays(processed.jumps, gain, config)
     for row in processed.telegraph.to_dict("records"):
         # A pixel that no two-state fit describes has only the fusion's confidence.
         confidence = min(max(float(row.get("confidence", row["r2"])), 0.0), 1.0)
-        if confidence >= config.rtn_min_confidence:
-            size = float(row["amplitude"]) / gain
-            base = _event(TELEGRAPH_NOISE, row["integration"], row["first_frame"], size, size, 1, confidence)
-            place = {"position": [int(row["x"]), int(row["y"])], "transitions": int(row["transitions"])}
-            events.append(base | place | {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None})
-    for ball in processed.snowballs:
-        own = processed.jumps[(processed.jumps.type == SNOWBALL) & (processed.jumps.integration == ball.integration)]
-        own = own[np.hypot(own.y - ball.y, own.x - ball.x) <= 2 * max(ball.core_radius, ball.radius) + 3]
-        mean, largest = (
-            float(v) / gain if np.isfinite(v) else None for v in (own.amplitude.mean(), own.amplitude.max())
-        )
-        fields = {
-            "centroid": [round(ball.x, 3), round(ball.y, 3)],
-            "radius": round(ball.radius, 3),
-            "core_radius": round(ball.core_radius, 3),
-            "circularity": round(min(ball.axis_ratio, 1.0), 4),
-            "growth_frames": ball.growth,
-            "mask_next_integration_frames": int(np.ceil(config.snowball_time_masked_next_int / step)),
-        }
-        base = _event(SNOWBALL, ball.integration, ball.group, mean, largest, len(ball.pixels), ball.confidence)
-        events.append(base | fields)
-    return sorted(events, key=lambda e: (e["integration"], e["first_frame"], e["type"], str(e.get("centroid"))))
+        size = float(row["amplitude"]) / gain
+        base = _event(TELEGRAPH_NOISE, row["integration"], row["first_frame"], size, size, 1, confidence)
+        place = {"position": [int(row["x"]), int(row["y"])], "transitions": int(row["transitions"])}
+        fit = {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None}
+        events.append((base | place | fit, None if confidence >= config.rtn_min_confidence else "rtn_min_confidence"))
+    events += [(_ball(ball, processed), None) for ball in processed.snowballs]
+    return sorted(events, key=lambda e: _order(e[0]))
+
+
+def _order(event: dict[str, Any]) -> tuple[Any, ...]:
+    return event["integration"], event["first_frame"], event["type"], str(event.get("centroid"))
+
+
+def _ball(ball: Snowball, processed: Processed) -> dict[str, Any]:
+    gain, step, config = processed.exposure.gain, processed.exposure.step, processed.exposure.settings.config
+    own = processed.jumps[(processed.jumps.type == SNOWBALL) & (processed.jumps.integration == ball.integration)]
+    own = own[np.hypot(own.y - ball.y, own.x - ball.x) <= 2 * max(ball.core_radius, ball.radius) + 3]
+    mean, largest = (float(v) / gain if np.isfinite(v) else None for v in (own.amplitude.mean(), own.amplitude.max()))
+    base = _event(SNOWBALL, ball.integration, ball.group, mean, largest, len(ball.pixels), ball.confidence)
+    return base | {
+        "centroid": [round(ball.x, 3), round(ball.y, 3)],
+        "radius": round(ball.radius, 3),
+        "core_radius": round(ball.core_radius, 3),
+        "circularity": round(min(ball.axis_ratio, 1.0), 4),
+        "growth_frames": ball.growth,
+        "mask_next_integration_frames": int(np.ceil(config.snowball_time_masked_next_int / step)),
+    }
 
 
 def _event(
@@ -97,29 +123,36 @@ def _event(
     }
 
 
-def _rays(jumps: pd.DataFrame, gain: float, config: DetectorConfig) -> list[dict[str, Any]]:
-    """Clusters of jumps in one group (8-connected)."""
+def _rays(jumps: pd.DataFrame, gain: float, config: DetectorConfig) -> list[tuple[dict[str, Any], str | None]]:
+    """Clusters of jumps in one group (8-connected), and the threshold that keeps one out of the list."""
     rays = jumps[jumps.type == COSMIC_RAY]
     out = []
     for (integration, group), table in rays.groupby(["integration", "group"]):
-        y, x = table.y.to_numpy(int), table.x.to_numpy(int)
+        y, x, weight = (table[name].to_numpy(float) for name in ("y", "x", "amplitude"))
+        chance, snr = table.probability.to_numpy(float), table.snr.to_numpy(float)
         for members in _clusters(y, x):
-            part = table.iloc[members]
-            weight = part.amplitude.to_numpy(float)
-            confidence = float(part.probability.max())
-            small = config.min_anomaly_pixels <= len(part) <= config.cosmic_ray_max_spatial_extent
-            bright = weight.max() / gain >= config.cosmic_ray_min_intensity
-            if not (small and bright and confidence >= config.min_confidence):
-                continue
-            centre = [round(float(np.average(v[members], weights=weight)), 3) for v in (x, y)]
-            base = _event(
-                COSMIC_RAY, integration, group, weight.mean() / gain, weight.max() / gain, len(part), confidence
-            )
-            out.append(base | {"centroid": centre, "step_snr": float(part.snr.max())})
+            own, confidence = weight[members], float(chance[members].max())
+            largest, total = float(own.max()) / gain, float(own.sum())
+            centre = [round(float((v[members] * own).sum() / total), 3) for v in (x, y)]
+            base = _event(COSMIC_RAY, integration, group, total / len(own) / gain, largest, len(members), confidence)
+            event = base | {"centroid": centre, "step_snr": float(snr[members].max())}
+            out.append((event, _missed(len(members), largest, confidence, config)))
     return out
 
 
-def _clusters(y: Ints, x: Ints) -> list[Ints]:
+def _missed(extent: int, largest: float, confidence: float, config: DetectorConfig) -> str | None:
+    """The first threshold that a cosmic ray of so many pixels does not meet, or None."""
+    if extent < config.min_anomaly_pixels:
+        return "min_anomaly_pixels"
+    most = config.cosmic_ray_max_spatial_extent
+    if most is not None and extent > most:
+        return "cosmic_ray_max_spatial_extent"
+    if largest < config.cosmic_ray_min_intensity:
+        return "cosmic_ray_min_intensity"
+    return None if confidence >= config.min_confidence else "min_confidence"
+
+
+def _clusters(y: Floats, x: Floats) -> list[Ints]:
     """Positions of the members of each 8-connected cluster of pixels."""
     from scipy.sparse import csr_matrix
     from scipy.sparse.csgraph import connected_components

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from astrid_ml.files import WholeFile
-from astrid_ml.preprocessing.ramps.exposure.dq import write_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, first_lost
-from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.processed import STEPS, Processed
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, claimed, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
 from astrid_ml.preprocessing.ramps.steps.known import Integrations
@@ -23,7 +22,7 @@ from astrid_ml.preprocessing.ramps.steps.screen import screen
 from astrid_ml.types import Floats32
 
 
-def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None) -> Processed:
+def process(exposure: Exposure, cube: Path | None = None) -> Processed:
     """Detect in every integration.
 
     The cores of snowballs are left out of the next integration for ``snowball_time_masked_next_int`` seconds.
@@ -31,7 +30,6 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
     Args:
         exposure: what, and how.
         cube: where to write the processed cube (float32, e-, first read subtracted), or None.
-        dq: where to write the data-quality bits (FITS with GROUPDQ and PIXELDQ; see ``dq``), or None.
     """
     file = None if cube is None else WholeFile(cube)
     target = None if file is None else np.lib.format.open_memmap(file.part, "w+", np.float32, exposure.ramp.shape)
@@ -46,17 +44,15 @@ def process(exposure: Exposure, cube: Path | None = None, dq: Path | None = None
         file.publish()
     features = {name: np.stack([part.features[name] for part in parts]) for name in parts[0].features}
     counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
-    processed = Processed(
+    return Processed(
         exposure,
         pd.concat([part.jumps for part in parts], ignore_index=True),
         pd.concat([part.telegraph for part in parts], ignore_index=True),
         [ball for part in parts for ball in part.snowballs],
         features,
         counts,
+        pd.concat([part.fitted for part in parts], ignore_index=True),
     )
-    if dq is not None:
-        write_dq(dq, processed)
-    return processed
 
 
 def _known(exposure: Exposure, integration: int, others: Integrations) -> list[KnownRate]:
@@ -90,11 +86,13 @@ def _integration(
     first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
     persisting = exposure.persisting(before, integration)
     jumps: list[pd.DataFrame] = []
-    lost = 0
+    falls: list[pd.DataFrame] = []
+    border = {"reference_values_unusable": 0, "reference_pixels_left_out": 0}
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
     for strip in exposure.strips(integration, settings.steps.margin):
-        rows, reads, inner, lost = strip.rows, strip.reads, strip.inner, strip.lost
+        rows, reads, inner = strip.rows, strip.reads, strip.inner
+        border = {"reference_values_unusable": strip.lost, "reference_pixels_left_out": strip.left_out}
         own = slice(rows.start + inner.start, rows.start + inner.stop)
         if target is not None:
             target[integration, :, own] = reads[:, inner]
@@ -106,8 +104,9 @@ def _integration(
         here = [KnownRate(one.kind, one.rate[rows], one.variance[rows]) for one in known]
         result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain, here).within(inner)
         jumps.append(result.jumps.assign(y=result.jumps.y + own.start))
+        falls.append(result.falls.assign(y=result.falls.y + own.start))
         telegraph.append(result.telegraph.assign(y=result.telegraph.y + own.start))
-        maps.append(result.features)
+        maps.append({**result.features, "first_read": strip.zero[inner]})
     table = pd.concat(jumps, ignore_index=True)
     balls = find_snowballs(first_saturated, table, exposure.gain, settings.config, integration)
     table = claimed(table, balls, (n_rows, n_cols))
@@ -115,14 +114,16 @@ def _integration(
     unusable = int(np.isnan(features["slope"]).sum())
     counts = {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())}
     if ramp.reference is not None:
-        counts["reference_values_unusable"] = lost
+        counts |= border
     flickers = pd.concat(telegraph, ignore_index=True)
-    order = ["integration", "group", "y", "x", "type", "amplitude", "snr", "found_by"]
+    table = table.assign(integration=integration)[list(STEPS)]
+    lone = pd.concat(falls, ignore_index=True).assign(integration=integration)[list(STEPS)]
     return Processed(
         exposure,
-        table.assign(integration=integration)[order],
+        table,
         flickers.assign(integration=integration),
         balls,
         features,
         counts,
+        pd.concat([table, lone], ignore_index=True),
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
+from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND
 from astrid_ml.types import Floats32
+
+PLACE = ("integration", "group", "y", "x")
+STEPS = (*PLACE, "type", "amplitude", "snr", "found_by")
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Processed:
         snowballs: events.
         features: name -> (n_ints, n_rows, n_cols) float32.
         counts: pixels that could not be used, and the like.
+        fitted: the columns of ``jumps``: every step that the slopes were fitted around, whatever became of it; lone
+            falls have type 0.
     """
 
     exposure: Exposure
@@ -30,3 +36,12 @@ class Processed:
     snowballs: list[Snowball]
     features: dict[str, Floats32]
     counts: dict[str, int]
+    fitted: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(STEPS)))
+
+    @property
+    def falls(self) -> pd.DataFrame:
+        """Steps downwards that are no telegraph noise: fitted, listed with type 0, and part of no event."""
+        known = pd.MultiIndex.from_frame(self.jumps[list(PLACE)].astype("int64"))
+        own = self.fitted[~(self.fitted.amplitude.astype(float) > 0)]
+        place = pd.MultiIndex.from_frame(own[list(PLACE)].astype("int64"))
+        return own[~place.isin(known)].assign(type=BACKGROUND).reset_index(drop=True)

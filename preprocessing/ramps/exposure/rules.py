@@ -10,6 +10,24 @@ from astrid_ml.types import Count, InUnits, NonNegative, Ordered, Positive, Shar
 
 
 @dataclass(frozen=True)
+class Flagging:
+    """What is flagged in GROUPDQ beside the steps themselves. No slope is fitted around it.
+
+    Args:
+        after_jump_size: smallest step that is followed, DN.
+        after_jump_time: for so long after it, s; 0 leaves what follows alone.
+        neighbours: also flag the four pixels beside a step, whose charge crosses over.
+        neighbour_snr: significance of such a step; what is fainter gives them too little, of what is brighter they are
+            found themselves.
+    """
+
+    after_jump_size: Annotated[Positive, InUnits("DN")] = 1000.0
+    after_jump_time: Annotated[NonNegative, InUnits("s")] = 0.0
+    neighbours: bool = False
+    neighbour_snr: Annotated[Sequence[NonNegative], Ordered()] = (10.0, 1000.0)
+
+
+@dataclass(frozen=True)
 class DetectorConfig:
     """What an event must be to be listed. Intensities are in DN, as detector people quote them.
 
@@ -18,11 +36,11 @@ class DetectorConfig:
         min_anomaly_pixels: smallest number of connected pixels of an event.
         min_confidence: lowest confidence of a listed cosmic ray.
         cosmic_ray_min_intensity: lowest brightest-pixel step of a cosmic ray, DN.
-        cosmic_ray_max_spatial_extent: largest number of pixels of a cosmic ray.
+        cosmic_ray_max_spatial_extent: largest number of pixels of a cosmic ray; None: any, for tracks may be long.
         cosmic_ray_min_step: lowest step of a pixel that counts towards a cosmic ray by rule, DN.
         rtn_min_transitions: fewest changes of state of a telegraph pixel.
         rtn_max_transitions: most changes of state.
-        rtn_amplitude_range: step of a telegraph pixel, DN.
+        rtn_amplitude_range: step of a telegraph pixel, DN; None: any.
         rtn_frequency_range: changes of state per group.
         rtn_fit_quality_threshold: lowest R^2 of the two-state model.
         rtn_min_confidence: lowest confidence of a telegraph pixel.
@@ -46,11 +64,11 @@ class DetectorConfig:
     min_anomaly_pixels: Count = 1
     min_confidence: Share = 0.5
     cosmic_ray_min_intensity: Annotated[NonNegative, InUnits("DN")] = 40.0
-    cosmic_ray_max_spatial_extent: Count = 15
+    cosmic_ray_max_spatial_extent: Count | None = None
     cosmic_ray_min_step: Annotated[NonNegative, InUnits("DN")] = 25.0
     rtn_min_transitions: Whole = 2
     rtn_max_transitions: Whole = 50
-    rtn_amplitude_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("DN")] = (10.0, 300.0)
+    rtn_amplitude_range: Annotated[Sequence[NonNegative], Ordered(), InUnits("DN")] | None = None
     rtn_frequency_range: Annotated[Sequence[NonNegative], Ordered()] = (0.001, 0.5)
     rtn_fit_quality_threshold: float = 0.3
     rtn_min_confidence: Share = 0.5

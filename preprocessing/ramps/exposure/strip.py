@@ -11,8 +11,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.ramps.exposure.residuals import residual_maps
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
-from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, KnownRate
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
@@ -28,11 +29,13 @@ class StripResult:
 
     Args:
         jumps: group, y, x, type, amplitude (e-), snr, found_by; sorted by y, x, group.
+        falls: the same of lone falls: fitted, and of no class.
         telegraph: y, x, amplitude (e-), transitions, r2, first_frame: a row a telegraph pixel.
         features: name -> (h, w) maps.
     """
 
     jumps: pd.DataFrame
+    falls: pd.DataFrame
     telegraph: pd.DataFrame
     features: dict[str, Floats32]
 
@@ -44,7 +47,7 @@ class StripResult:
             return inside.assign(y=inside.y - rows.start).reset_index(drop=True)
 
         maps = {name: image[rows] for name, image in self.features.items()}
-        return StripResult(some(self.jumps), some(self.telegraph), maps)
+        return StripResult(some(self.jumps), some(self.falls), some(self.telegraph), maps)
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,15 @@ class StripDetector:
         width = reads.shape[2]
         is_telegraph = np.isin(jumps.y * width + jumps.x, telegraph.y * width + telegraph.x)
         jumps["type"] = np.where(is_telegraph, TELEGRAPH_NOISE, COSMIC_RAY).astype(np.uint8)
-        # A lone fall is no cosmic ray; it stays out of the list unless its pixel is telegraph noise.
-        jumps = jumps[is_telegraph | (jumps.amplitude > 0)].reset_index(drop=True)
+        # A lone fall is no cosmic ray, unless its pixel is telegraph noise; but the slope was fitted around it.
+        alone = ~is_telegraph & ~(jumps.amplitude > 0).to_numpy()
+        jumps.loc[alone, "type"] = BACKGROUND
         jumps["found_by"] = self._found_by(jumps, reads, noise, sampling, gain)
         jumps = jumps.drop(columns="evidence")
         features = temporal_features(reads, noise, sampling, found, self.config.sigma_threshold)
-        return StripResult(jumps, telegraph, features | two_state)
+        features |= two_state | residual_maps(reads.numpy(), noise.numpy(), sampling, found)
+        kept, falls = (jumps[one].reset_index(drop=True) for one in (~alone, alone))
+        return StripResult(kept, falls, telegraph, features)
 
     def _found_by(
         self, jumps: pd.DataFrame, reads: Tensor, noise: Tensor, sampling: Sampling, gain: float
@@ -140,7 +146,7 @@ class StripDetector:
         better = fit.bic(n_groups) < jumps_bic(chi2 * degrees, torch.from_numpy(counts[chosen]), n_groups)
         amplitude = fit.amplitude.abs()
         config = self.config
-        low, high = (limit * gain for limit in config.rtn_amplitude_range)
+        low, high = (limit * gain for limit in config.rtn_amplitude_range or (0.0, np.inf))
         slow, fast = config.rtn_frequency_range
         per_group = fit.transitions / n_groups
         ok = better & (fit.transitions >= config.rtn_min_transitions) & (fit.transitions <= config.rtn_max_transitions)

@@ -40,6 +40,7 @@ OF_FITS = ("cube", "jwst", "wfc3", "extensions")
 SUFFIXES = (".fits", ".fits.gz", ".fits.fz", ".fit", ".npy", ".npz", ".asdf", *HDF5)
 # What stands beside exposures, and what predict writes.
 OTHERS = ("_truth.npz", "_truth.fits", "_mask.fits", "_temporal.npz", "_dq.fits")
+RESULT = "detections.json"  # stands in each folder that predict wrote
 
 
 def read_ramp(path: Path | str, options: RampOptions | None = None) -> Ramp:
@@ -96,9 +97,11 @@ def exposures_in(places: str | Sequence[str], options: RampOptions) -> list[Path
         places: where to look.
         options: of the reader.
     """
-    if options.format != "folder":
-        return walk(places, is_ramp_file)
     several = [places] if isinstance(places, str) else places
+    if options.format != "folder":
+        named = {Path(place).expanduser() for place in several}
+        # What predict wrote of an exposure is a ramp too, but not one that was meant.
+        return [path for path in walk(places, is_ramp_file) if path in named or not (path.parent / RESULT).is_file()]
     return folders_of_frames([Path(place).expanduser() for place in several])
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,9 +27,10 @@ from astrid_ml.preprocessing.ramps.judge.truth import (
     match_snowballs,
     telegraph_called,
 )
-from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
+from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.preprocessing.ramps.simulate.command import SimulateRamps
+from astrid_ml.types import Floats32
 
 SIMULATION = SimulateRamps(
     gain_library={"held": 1.8},
@@ -66,7 +68,8 @@ def test_every_output_is_there_and_consistent(predicted: tuple[Path, Path]) -> N
     jumps = pd.read_parquet(folder / "jumps.parquet")
     names = ["integration", "group", "y", "x", "type", "amplitude", "snr", "probability", "found_by"]
     assert list(jumps.columns) == names
-    assert set(jumps.type) == {COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL}
+    assert set(jumps.type) - {BACKGROUND} == {COSMIC_RAY, TELEGRAPH_NOISE, SNOWBALL}
+    assert (jumps.amplitude[jumps.type == BACKGROUND] < 0).all()  # lone falls
     assert (mask[jumps.y, jumps.x] >= jumps.type).all()  # the mask's order of classes is that of the codes
     assert jumps.probability.between(0, 1).all()
     events = json.loads((folder / "detections.json").read_text())
@@ -151,8 +154,7 @@ def test_exposures_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None
     for place in ("a/exp1.fits", "b/exp1.fits", "night.1.fits", "night.2.fits", "other.fits"):
         path = tmp_path / "raw" / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        cube = np.random.default_rng(1).normal(100.0, 5.0, (12, 24, 24)).cumsum(axis=0).astype(np.float32)
-        fits.writeto(path, cube)
+        fits.writeto(path, small_cube(1))
     load = RampOptions(unit="DN", gain=1.8, group_time=3.0, read_noise=10.0)
     done = PredictRamps(str(tmp_path / "raw"), str(tmp_path / "out"), load=load).run()
     assert (done["exposures"], done["failed"]) == (5, 0), (tmp_path / "out" / "report.json").read_text()
@@ -165,11 +167,17 @@ def test_exposures_of_one_name_have_folders_of_their_own(tmp_path: Path) -> None
 LOAD = RampOptions(unit="DN", gain=1.8, group_time=3.0, read_noise=10.0)
 
 
+def small_cube(seed: int) -> Floats32:
+    """18 e- a group and 10 e- of read noise, in DN of 1.8 e-."""
+    random = np.random.default_rng(seed)
+    light = random.poisson(18.0, (12, 24, 24)).cumsum(axis=0)
+    return ((light + random.normal(0, 10.0, light.shape)) / 1.8).astype(np.float32)
+
+
 def small_ramps(folder: Path, *names: str) -> Path:
     folder.mkdir()
     for seed, name in enumerate(names):
-        cube = np.random.default_rng(seed).normal(100.0, 5.0, (12, 24, 24)).cumsum(axis=0).astype(np.float32)
-        fits.writeto(folder / f"{name}.fits", cube)
+        fits.writeto(folder / f"{name}.fits", small_cube(seed))
     return folder
 
 
@@ -210,7 +218,7 @@ def test_a_second_prediction_does_what_is_missing(tmp_path: Path) -> None:
 class Dies(PredictRamps):
     """Whose process is killed in the middle of the exposure b."""
 
-    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, int]:
+    def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, Any]:
         if name == "b":
             os.kill(os.getpid(), signal.SIGKILL)
         return super()._write(folder, name, processed)

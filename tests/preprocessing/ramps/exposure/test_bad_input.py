@@ -18,6 +18,7 @@ from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.products import write_products
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
@@ -201,7 +202,8 @@ def test_a_cube_larger_than_memory_is_read_in_strips(tmp_path: Path, monkeypatch
     whole = process(Exposure(ramp, settings))
     watched = replace(ramp, data=ramp.data.view(Mapped), reference=border_mask(SIZE, SIZE, 2))
     Mapped.largest = 0
-    found = process(Exposure(watched, settings), tmp_path / "cube.npy", tmp_path / "dq.fits")
+    found = process(Exposure(watched, settings), tmp_path / "cube.npy")
+    write_products(tmp_path, found, np.load(tmp_path / "cube.npy", mmap_mode="r"))
     assert 0 < Mapped.largest <= max(strips_module.STRIP_BYTES, SIZE * SIZE * 4)
     assert Mapped.largest < ramp.data.nbytes / 4
     assert np.load(tmp_path / "cube.npy", mmap_mode="r").shape == ramp.shape
@@ -229,11 +231,12 @@ def test_steps_that_neighbours_tell_are_those_of_the_whole_exposure(
     assert found.features["slope"].shape == whole.features["slope"].shape
 
 
-def test_an_exposure_of_zeros_has_no_steps(tmp_path: Path) -> None:
+def test_an_exposure_of_zeros_has_no_steps_and_is_marked(tmp_path: Path) -> None:
     for name, data in (("a.npy", np.zeros((8, 16, 16), np.float32)), ("b.npy", np.full((8, 16, 16), 7, np.uint16))):
         np.save(tmp_path / name, data)
         done = PredictRamps(
             str(tmp_path / name), str(tmp_path / f"out {name}"), RampOptions(unit="e-", read_noise=10.0, group_time=5.0)
         ).run()
-        assert (done["exposures"], done["failed"]) == (1, 0)
+        assert (done["exposures"], done["failed"]) == (1, 1)
+        assert "the read noise is 0.00 times the given one" in done["failed_files"][0]
         assert pd.read_parquet(tmp_path / f"out {name}" / name[0] / "jumps.parquet").empty

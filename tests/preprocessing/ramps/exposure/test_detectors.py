@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -151,6 +153,26 @@ def test_reference_pixels_that_are_no_numbers_cost_themselves(name: str, value: 
     others = np.arange(8) != 3 if name.startswith("top") else slice(None)  # whose channels nobody knows
     assert np.abs(levels.columns - expected.columns)[others].max() < 2.0
     assert np.abs(levels.rows - expected.rows)[others].max() < 3.0
+
+
+@pytest.mark.parametrize("fault", ["hot", "jumping", "flagged"])
+def test_bad_reference_pixels_of_a_fifth_of_the_border_cost_themselves(fault: str) -> None:
+    """Whatever they do: the levels are those of the others, though channels, parities and rows drift."""
+    good = drifting(h=128, n=12)
+    random, border = np.random.default_rng(2), good.reference
+    assert border is not None
+    bad = border & (random.random(border.shape) < 0.2)
+    data, size = good.data.copy(), random.uniform(20, 200, border.shape)
+    if fault == "hot":
+        data[0] += np.where(bad, size, 0) * np.arange(12)[:, None, None]
+    else:
+        data[0, 6:] += np.where(bad, size, 0)
+    flags = np.where(bad, 1, 0).astype(np.uint32) if fault == "flagged" else None
+    hurt = replace(good, data=data.astype(np.float32), pixel_dq=flags)
+    expected, levels = (ReferenceCorrection().measure(ramp, 0) for ramp in (good, hurt))
+    assert levels.left_out == pytest.approx(bad.sum(), rel=0.1) and expected.left_out < 0.01 * border.sum()
+    assert np.abs(levels.columns - expected.columns).max() < 0.7
+    assert np.abs(levels.rows - expected.rows).max() < 0.7
 
 
 def test_jumps_are_found_behind_a_reference_pixel_that_is_nan() -> None:

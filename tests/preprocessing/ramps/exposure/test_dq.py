@@ -11,6 +11,7 @@ from astropy.io import fits
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.products import Products, write_products
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -53,7 +54,7 @@ def ramp() -> Ramp:
 def test_bits_of_groups(ramp: Ramp) -> None:
     found = process(Exposure(ramp, Processing()))
     bits = group_dq(found, 0, WHOLE)
-    assert bits.dtype == np.uint8
+    assert bits.dtype == np.uint32
     ray = bits[:, 20, 21]
     assert np.flatnonzero(ray & JUMP_DET).tolist() == [9]
     assert np.flatnonzero(ray & SATURATED).tolist() == [20, 21, 22, 23]  # the input's bit holds to the end
@@ -77,8 +78,10 @@ def test_next_integration(ramp: Ramp) -> None:
 
 
 def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
-    found = process(Exposure(ramp, Processing()), dq=tmp_path / "a_dq.fits")
-    with fits.open(tmp_path / "a_dq.fits") as hdus:
+    found = process(Exposure(ramp, Processing()), tmp_path / "cube.npy")
+    write_products(tmp_path, found, np.load(tmp_path / "cube.npy"), Products(ramp=False, rate=False))
+    (tmp_path / "cube.npy").unlink()
+    with fits.open(tmp_path / "exposure_dq.fits") as hdus:
         hdus.verify("exception")
         assert [hdu.name for hdu in hdus] == ["PRIMARY", "GROUPDQ", "PIXELDQ"]
         groups, pixels = hdus["GROUPDQ"].data, hdus["PIXELDQ"].data
@@ -89,7 +92,7 @@ def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
         assert pixels[60, 61] == DO_NOT_USE | 1024
         assert pixels[0, 0] == REFERENCE_PIXEL
         assert pixels[20, 21] == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["a_dq.fits"]
+    assert [path.name for path in tmp_path.iterdir()] == ["exposure_dq.fits"]
 
 
 def test_saturation_in_electrons_uses_the_gain(ramp: Ramp) -> None:

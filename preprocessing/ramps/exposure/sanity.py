@@ -1,0 +1,215 @@
+"""Whether an exposure is what it is said to be: noise, signs, fits and borders, measured before its results count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from scipy.stats import chi2 as chi_squared
+
+from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
+from astrid_ml.types import Array, Mask, Ordered, Positive, Share
+
+SAMPLED = 64  # rows of which the noise is measured
+FEWEST = 100  # pixels, or steps, of which a share or a spread says something
+IMPROBABLE = 1e-4  # chance of a chi-square from which a fit counts as poor
+DECAYS = 5.0  # sigmas from which a rate counts as decaying
+HIDDEN = 0.8  # share of photons in the scatter from which the read noise cannot be measured
+_TRIM, _TRIMMED = 2.5, 0.8711  # per cent at either end, and what is left of a Gaussian's standard deviation
+
+
+@dataclass(frozen=True)
+class SanityBounds:
+    """What an exposure may show. One that shows more is marked, and its probabilities are withheld.
+
+    Args:
+        read_noise_ratio: measured over given read noise. Noise of a difference of two reads, given as that of one, is
+            1.41 times too large; what drifts and amplifiers add is less.
+        chi2: median of the reduced chi-square over its expectation. A gain that is wrong by 2 moves it so far.
+        poor_fits: share of pixels whose chi-square has a chance below 10^-4.
+        flagged: share of the differences with a step, snowballs apart; in orbit 100 s hold .003 to .01.
+        lone_falls: share of steps that fall and are no telegraph noise; noise alone makes half of them.
+        decaying: share of pixels whose rate decays by 5 sigmas (persistence, a detector that is not linear).
+        falling: read noises by which the median pixel may fall from the first group to the last.
+        lost_reference: share of the reference pixels that are flagged, or drift unlike the others; of
+            more than half nobody could tell which are the bad ones.
+        unusable: share of pixels without a slope, reference pixels apart.
+        withhold: whether probabilities of an exposure that fails are withheld; it is marked in any case.
+    """
+
+    read_noise_ratio: Annotated[Sequence[Positive], Ordered()] = (0.75, 1.33)
+    chi2: Annotated[Sequence[Positive], Ordered()] = (0.5, 2.0)
+    poor_fits: Share = 0.2
+    flagged: Share = 0.1
+    lone_falls: Share = 0.4
+    decaying: Share = 0.2
+    falling: Positive = 3.0
+    lost_reference: Share = 0.4
+    unusable: Share = 0.95
+    withhold: bool = True
+
+
+@dataclass(frozen=True)
+class Sanity:
+    """What was measured, and why it is not what it should be.
+
+    Args:
+        measures: name -> number, None where the exposure does not tell it.
+        reasons: a sentence for each bound that is passed.
+        bounds: that were asked for.
+    """
+
+    measures: dict[str, float | None]
+    reasons: tuple[str, ...]
+    bounds: SanityBounds
+
+    @property
+    def sound(self) -> bool:
+        """Whether every measure is within its bound."""
+        return not self.reasons
+
+    @property
+    def withheld(self) -> str | None:
+        """Why probabilities are withheld; None where they stand."""
+        return None if self.sound or not self.bounds.withhold else "; ".join(self.reasons)
+
+    def plain(self) -> dict[str, Any]:
+        """For ``sanity.json``."""
+        said = {"sound": self.sound, "reasons": list(self.reasons), "withheld": self.withheld is not None}
+        return said | {"measures": self.measures, "bounds": asdict(self.bounds)}
+
+
+def examine(processed: Processed, cube: Array, bounds: SanityBounds | None = None) -> Sanity:
+    """Measure an exposure and hold it against the bounds.
+
+    Args:
+        processed: the exposure.
+        cube: its processed reads, e-, (n_ints, n_groups, n_rows, n_cols); some rows of it are read.
+        bounds: what it may show.
+    """
+    bounds = bounds or SanityBounds()
+    found = _of_fits(processed) | _of_steps(processed) | read_noise(processed, cube) | _of_pixels(processed)
+    return Sanity(found, tuple(_reasons(found, bounds)), bounds)
+
+
+def _of_fits(processed: Processed) -> dict[str, float | None]:
+    ramp, maps = processed.exposure.ramp, processed.features
+    known, degrees = maps["chi2"][np.isfinite(maps["chi2"])], ramp.shape[1] - 2
+    decay = maps["decay_snr"][np.isfinite(maps["decay_snr"])]
+    if len(known) < FEWEST:
+        return {"chi2": None, "poor_fits": None, "decaying": None}
+    poor = float((known > chi_squared.isf(IMPROBABLE, degrees) / degrees).mean())
+    middle = float(np.median(known)) * degrees / float(chi_squared.median(degrees))
+    enough = len(decay) >= FEWEST
+    return {"chi2": middle, "poor_fits": poor, "decaying": float((decay > DECAYS).mean()) if enough else None}
+
+
+def _of_steps(processed: Processed) -> dict[str, float | None]:
+    ramp, steps = processed.exposure.ramp, processed.fitted
+    tested = float(np.isfinite(processed.features["slope"]).sum()) * (ramp.shape[1] - 1)
+    single, falls = int((steps.type != SNOWBALL).sum()), len(processed.falls)
+    shares = {"flagged": single / tested if tested >= FEWEST else None}
+    return shares | {"lone_falls": falls / single if single >= FEWEST else None}
+
+
+def _of_pixels(processed: Processed) -> dict[str, float | None]:
+    ramp, counts, slope = processed.exposure.ramp, processed.counts, processed.features["slope"]
+    known = slope[np.isfinite(slope)]
+    noise, span = float(np.nanmedian(ramp.read_noise)), float(ramp.group_times[-1] - ramp.group_times[0])
+    border = 0 if ramp.reference is None else int(ramp.reference.sum())
+    pixels = counts["pixels"] - border * ramp.shape[0]
+    lost = counts.get("reference_pixels_left_out", 0)
+    return {
+        "rise_in_read_noises": float(np.median(known)) * span / noise if len(known) >= FEWEST else None,
+        "lost_reference": lost / (border * ramp.shape[0]) if border else None,
+        "unusable": 1 - len(known) / pixels if pixels else None,
+    }
+
+
+def read_noise(processed: Processed, cube: Array) -> dict[str, float | None]:
+    """Measured read noise of one read (median, e-), and over the given one, of the fainter half of some rows' pixels.
+
+    Second differences know no rate: their variance is that of the noise model, of which photons take their part. None
+    where photons hide the read noise.
+    """
+    ramp, sampling = processed.exposure.ramp, processed.exposure.sampling
+    read, photon, read_off, photon_off = (part.numpy() for part in sampling.terms())
+    ratio = sampling.spacing.numpy()[:-1] / sampling.spacing.numpy()[1:]
+    of_read = read[:-1] + ratio**2 * read[1:] - 2 * ratio * read_off
+    of_photons = photon[:-1] + ratio**2 * photon[1:] - 2 * ratio * photon_off
+    variances, shares, given = [], [], []
+    for integration in range(ramp.shape[0]):
+        values, rate, noise = _sample(processed, cube, integration)
+        if len(rate) < FEWEST:
+            continue
+        difference = np.diff(values, axis=0) / noise
+        second = difference[:-1] - ratio[:, None] * difference[1:]
+        variances.append(np.array([_trimmed(one[np.isfinite(one)]) ** 2 for one in second]))
+        shares.append(np.median(np.maximum(rate, 0) / noise**2) * of_photons)
+        given.append(float(np.median(noise)))
+    if not variances:
+        return {"read_noise": None, "read_noise_ratio": None}
+    measured, expected = np.nanmean(variances), np.mean(shares)
+    if expected > HIDDEN * (expected + of_read.mean()):
+        return {"read_noise": None, "read_noise_ratio": None}
+    found = float(np.sqrt(max(measured - expected, 0.0) / of_read.mean()))
+    return {"read_noise": found * float(np.mean(given)), "read_noise_ratio": found}
+
+
+def _sample(processed: Processed, cube: Array, integration: int) -> tuple[Array, Array, Array]:
+    """Reads (n_groups, n), rates and noises (n,) of the fainter half of some rows' pixels without steps."""
+    ramp, slope = processed.exposure.ramp, processed.features["slope"][integration]
+    rows = np.unique(np.linspace(0, ramp.shape[2] - 1, min(SAMPLED, ramp.shape[2])).astype(int))
+    hit: Mask = np.zeros(slope.shape, bool)
+    steps = processed.fitted[processed.fitted.integration == integration]
+    hit[steps.y.to_numpy(int), steps.x.to_numpy(int)] = True
+    known = np.isfinite(slope[rows])
+    chosen = known & ~hit[rows]
+    if chosen.sum() < FEWEST:  # steps everywhere: then they are part of what is to be seen
+        chosen = known
+    rate = slope[rows][chosen]
+    faint = rate <= np.median(rate) if len(rate) else np.zeros(0, bool)
+    pairs = list(zip(rows, chosen, strict=True))
+    values = np.concatenate([np.asarray(cube[integration, :, row], np.float64)[:, own] for row, own in pairs], axis=1)
+    noise = np.concatenate([ramp.noise(slice(row, row + 1), slice(None))[0][own] for row, own in pairs])
+    return values[:, faint], rate[faint], noise[faint]
+
+
+def _trimmed(values: Array) -> float:
+    """Standard deviation of a Gaussian of which few values are others; whole numbers do not make it 0, as a MAD."""
+    if len(values) < FEWEST:
+        return float("nan")
+    low, high = np.percentile(values, [_TRIM, 100 - _TRIM])
+    return float(values[(values >= low) & (values <= high)].std()) / _TRIMMED
+
+
+def _reasons(found: dict[str, float | None], bounds: SanityBounds) -> list[str]:
+    """A sentence for each bound that is passed: what is wrong, the numbers, what to look at."""
+    out = []
+    checks = {
+        "read_noise_ratio": ("the read noise is {0:.2f} times the given one", "read_noise (of ONE read), gain, unit"),
+        "chi2": ("chi-square is {0:.2f} times what noise makes", "gain, read_noise and the times of the reads"),
+    }
+    for name, (text, look) in checks.items():
+        value, (low, high) = found[name], getattr(bounds, name)
+        if value is not None and not low <= value <= high:
+            out.append(f"{text.format(value)} ({low:g} to {high:g} is taken): check {look}")
+    shares = {
+        "poor_fits": ("{0:.1%} of the pixels fit no straight ramp with steps", "linearity, and what is no image"),
+        "flagged": ("{0:.1%} of all differences have a step", "the unit, the noise, the reference pixels"),
+        "lone_falls": ("{0:.0%} of the steps fall", "polarity, and noise that is larger than given"),
+        "decaying": ("the rate of {0:.1%} of the pixels decays", "persistence, and linearity"),
+        "lost_reference": ("{0:.0%} of the reference pixels are bad or drift", "border, and the mask"),
+        "unusable": ("{0:.1%} of the pixels have no slope", "saturation, the mask and the DQ"),
+    }
+    for name, (text, look) in shares.items():
+        value, most = found[name], getattr(bounds, name)
+        if value is not None and value > most:
+            out.append(f"{text.format(value)} (at most {most:.0%} is taken): check {look}")
+    rise = found["rise_in_read_noises"]
+    if rise is not None and rise < -bounds.falling:
+        out.append(f"the median pixel falls by {-rise:.1f} read noises (at most {bounds.falling:g}): check polarity")
+    return out
