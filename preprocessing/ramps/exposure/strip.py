@@ -13,6 +13,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.ramp.codes import COSMIC_RAY, TELEGRAPH_NOISE
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 from astrid_ml.preprocessing.ramps.steps.telegraph import fit_two_states, jumps_bic
 from astrid_ml.preprocessing.ramps.steps.temporal import temporal_features
@@ -69,7 +70,7 @@ class StripDetector:
                 "x": found.x.numpy(),
                 "amplitude": found.amplitude.numpy(),
                 "snr": found.snr.numpy(),
-                "by_neighbours": found.by_neighbours.numpy(),
+                "evidence": np.array(EVIDENCE, dtype=object)[found.evidence.numpy()],
             }
         )
         telegraph, two_state = self._telegraph(reads, noise, sampling, found, jumps, gain)
@@ -79,15 +80,15 @@ class StripDetector:
         # A lone fall is no cosmic ray; it stays out of the list unless its pixel is telegraph noise.
         jumps = jumps[is_telegraph | (jumps.amplitude > 0)].reset_index(drop=True)
         jumps["found_by"] = self._found_by(jumps, reads, noise, sampling, gain)
-        jumps = jumps.drop(columns="by_neighbours")
+        jumps = jumps.drop(columns="evidence")
         features = temporal_features(reads, noise, sampling, found, self.config.sigma_threshold)
         return StripResult(jumps, telegraph, features | two_state)
 
     def _found_by(
         self, jumps: pd.DataFrame, reads: Tensor, noise: Tensor, sampling: Sampling, gain: float
     ) -> npt.NDArray[np.object_]:
-        """``likelihood``, or ``neighbours`` where a ramp alone would not tell; ``+rules`` where two points agree."""
-        names = np.where(jumps.by_neighbours, "neighbours", "likelihood").astype(object)
+        """The evidence (``steps.prior.EVIDENCE``); ``+rules`` where two points agree."""
+        names = jumps.evidence.to_numpy(dtype=object)
         if self.twopoint is None or jumps.empty:
             return names
         # The rules look only at pixels with jumps: those are the only ones whose answer is used.

@@ -116,7 +116,9 @@ class _Integration:
 
     def _faint(self, reads: Tensor, rows: slice) -> pd.DataFrame:
         """Steps of either sign down to the faintest."""
-        detector = StepDetector(self.search.faintest, max_jumps=self.settings.steps.max_jumps, average=0.0)
+        # By the ramp alone: neighbours are evidence of their own.
+        steps = self.settings.steps
+        detector = StepDetector(self.search.faintest, max_jumps=steps.max_jumps, average=0.0, prior="none")
         found = detector(reads, torch.from_numpy(self.noise[rows]), self.sampling)
         names = ("group", "y", "x", "amplitude", "snr")
         return pd.DataFrame({name: getattr(found, name).numpy() for name in names}).assign(type=0, listed=False)

@@ -16,6 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from scipy.linalg import lapack
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -78,6 +79,7 @@ class StepFit:
         rate_variance: its variance, (n,).
         chi2: of the ramp without further steps, (n,).
         degrees: used differences less one, (n,).
+        template: how much of a template the ramp holds, (n,); 0 without one.
     """
 
     snr: Tensor
@@ -88,59 +90,57 @@ class StepFit:
     rate_variance: Tensor
     chi2: Tensor
     degrees: Tensor
+    template: Tensor
 
 
-def fit_steps(difference: Tensor, used: Tensor, sampling: Sampling, noise: Tensor, rate: Tensor) -> StepFit:
-    """Fit ramps and single steps.
+_WIDE = 4  # a pixel by LAPACK takes about as long as this many rows of all pixels
 
-    A step of free size at difference k is the same as leaving that difference out, so a jump found before is
-    taken into account by its absence from ``used``: exact, whatever its size.
+
+@dataclass(frozen=True)
+class Tridiagonal:
+    """C^-1 of symmetric tridiagonal matrices, from the pivots of an elimination from above and one from below.
 
     Args:
-        difference: (m, n) in e-, float64 for long ramps.
-        used: which differences count, (m, n) bool.
-        sampling: times and reads.
-        noise: noise of one read, e-, (n,).
-        rate: count rate that sets the photon noise, e-/s, (n,); negative ones count as 0.
+        alpha: diagonals, (m, n).
+        beta: neighbouring elements, (m - 1, n).
+        forward: pivots from above, (m, n).
+        backward: pivots from below, (m, n).
+        solution: C^-1 on k right-hand sides, (k, m, n).
     """
-    alpha, beta = sampling.covariance(rate.clamp(min=0), noise)
-    alpha = torch.where(used, alpha, 1.0)
-    beta = torch.where(used[1:] & used[:-1], beta, 0.0)
-    spacing = sampling.spacing.to(difference)[:, None].expand_as(difference)
-    right = torch.stack([torch.where(used, difference, 0.0), torch.where(used, spacing, 0.0)])
-    solved, inverse_diagonal = solve_tridiagonal(alpha, beta, right)
-    weight_d, weight_t = solved
-    information = (right[1] * weight_t).sum(0)
-    slope = (right[0] * weight_t).sum(0) / information
-    free = inverse_diagonal - weight_t.square() / information
-    residual = weight_d - weight_t * slope
-    # A difference that alone carries the slope leaves nothing to test a step against.
-    testable = used & (free > 1e-9 * inverse_diagonal)
-    free = torch.where(testable, free, 1.0)
-    return StepFit(
-        snr=torch.where(testable, residual / free.sqrt(), 0.0),
-        amplitude=torch.where(testable, residual / free, 0.0),
-        amplitude_sigma=torch.where(testable, free.rsqrt(), torch.inf),
-        leverage=weight_t / information,
-        rate=slope,
-        rate_variance=1.0 / information,
-        chi2=(right[0] * weight_d).sum(0) - slope.square() * information,
-        degrees=used.sum(0) - 1,
-    )
+
+    alpha: Tensor
+    beta: Tensor
+    forward: Tensor
+    backward: Tensor
+    solution: Tensor
+
+    @property
+    def inverse_diagonal(self) -> Tensor:
+        """(C^-1)_ii = 1 / (D_i + E_i - alpha_i), (m, n)."""
+        return 1.0 / (self.forward + self.backward - self.alpha)
+
+    @property
+    def inverse_beside(self) -> Tensor:
+        """(C^-1)_i,i+1 = -beta_i / (D_i E_i+1 - beta_i^2), (m - 1, n)."""
+        return -self.beta / (self.forward[:-1] * self.backward[1:] - self.beta.square())
+
+    @property
+    def log_determinant(self) -> Tensor:
+        """log |C|, (n,)."""
+        return self.forward.log().sum(0)
 
 
-def solve_tridiagonal(alpha: Tensor, beta: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Solve C x = b for symmetric tridiagonal C, and find the diagonal of its inverse.
+def solve_tridiagonal(alpha: Tensor, beta: Tensor, right: Tensor) -> Tridiagonal:
+    """Solve C x = b for symmetric tridiagonal C.
 
     Args:
         alpha: diagonals, (m, n).
         beta: neighbouring elements, (m - 1, n).
         right: k right-hand sides, (k, m, n).
-
-    Returns:
-        x (k, m, n), and (C^-1)_ii = 1 / (D_i + E_i - alpha_i) from the forward and backward pivots, (m, n).
     """
-    m = alpha.shape[0]
+    m, n = alpha.shape
+    if n <= m // _WIDE and alpha.dtype == torch.float64 and alpha.device.type == "cpu":
+        return _solve_each(alpha, beta, right)
     forward, backward = torch.empty_like(alpha), torch.empty_like(alpha)
     solution = right.clone()
     forward[0] = alpha[0]
@@ -153,4 +153,140 @@ def solve_tridiagonal(alpha: Tensor, beta: Tensor, right: Tensor) -> tuple[Tenso
     for i in range(m - 2, -1, -1):
         backward[i] = alpha[i] - beta[i].square() / backward[i + 1]
         solution[:, i] = (solution[:, i] - beta[i] * solution[:, i + 1]) / forward[i]
-    return solution, 1.0 / (forward + backward - alpha)
+    return Tridiagonal(alpha, beta, forward, backward, solution)
+
+
+def _solve_each(alpha: Tensor, beta: Tensor, right: Tensor) -> Tridiagonal:
+    """The same for a few long ramps, one after the other."""
+    forward, backward, solution = torch.empty_like(alpha), torch.empty_like(alpha), torch.empty_like(right)
+    for pixel in range(alpha.shape[1]):
+        diagonal, beside = alpha[:, pixel].numpy(), beta[:, pixel].numpy()
+        pivots, factors, _ = lapack.dpttrf(diagonal, beside)
+        forward[:, pixel] = torch.from_numpy(pivots)
+        backward[:, pixel] = torch.from_numpy(lapack.dpttrf(diagonal[::-1], beside[::-1])[0][::-1].copy())
+        solution[:, :, pixel] = torch.from_numpy(lapack.dpttrs(pivots, factors, right[:, :, pixel].T.numpy())[0].T)
+    return Tridiagonal(alpha, beta, forward, backward, solution)
+
+
+def masked_covariance(used: Tensor, sampling: Sampling, noise: Tensor, rate: Tensor) -> tuple[Tensor, Tensor]:
+    """Covariances of the differences that are used, diagonal (m, n) and beside (m - 1, n); the others stand alone."""
+    alpha, beta = sampling.covariance(rate.clamp(min=0), noise)
+    return torch.where(used, alpha, 1.0), torch.where(used[1:] & used[:-1], beta, 0.0)
+
+
+@dataclass(frozen=True)
+class Solved:
+    """C^-1 on the differences and on the times between groups, for one photon noise. m differences, n pixels.
+
+    Args:
+        used: which differences count, (m, n) bool.
+        difference: 0 where not used, e-, (m, n).
+        spacing: 0 where not used, s, (m, n).
+        weight_d: C^-1 on ``difference``.
+        weight_t: C^-1 on ``spacing``.
+        inverse_diagonal: of C^-1, (m, n).
+        inverse_beside: its elements beside the diagonal, (m - 1, n).
+        log_determinant: log |C|, (n,).
+        swept: what the differences and the times took of a template that was swept out, (2, n); 0 without one.
+    """
+
+    used: Tensor
+    difference: Tensor
+    spacing: Tensor
+    weight_d: Tensor
+    weight_t: Tensor
+    inverse_diagonal: Tensor
+    inverse_beside: Tensor
+    log_determinant: Tensor
+    swept: Tensor
+
+    @staticmethod
+    def of(
+        difference: Tensor,
+        used: Tensor,
+        sampling: Sampling,
+        noise: Tensor,
+        rate: Tensor,
+        template: Tensor | None = None,
+    ) -> Solved:
+        """Solve for all pixels at once.
+
+        Args:
+            difference: (m, n) in e-, float64 for long ramps.
+            used: which differences count, (m, n) bool.
+            sampling: times and reads.
+            noise: noise of one read, e-, (n,).
+            rate: count rate that sets the photon noise, e-/s, (n,); negative ones count as 0.
+            template: what a ramp may hold beside its rate, in an amount that nobody knows, (m, n): it is swept out.
+        """
+        alpha, beta = masked_covariance(used, sampling, noise, rate)
+        spacing = sampling.spacing.to(difference)[:, None].expand_as(difference)
+        sides = [difference, spacing] if template is None else [difference, spacing, template]
+        right = torch.stack([torch.where(used, side, 0.0) for side in sides])
+        solved = solve_tridiagonal(alpha, beta, right)
+        weight = solved.solution
+        plain = Solved(
+            used,
+            right[0],
+            right[1],
+            weight[0],
+            weight[1],
+            solved.inverse_diagonal,
+            solved.inverse_beside,
+            solved.log_determinant,
+            torch.zeros_like(right[:2, 0]),
+        )
+        return plain if template is None else plain._without(right[2], weight[2])
+
+    def _without(self, template: Tensor, weight: Tensor) -> Solved:
+        """The same with a template of free size fitted too (Frisch, Waugh and Lovell)."""
+        information = (template * weight).sum(0).clamp(min=1e-300)
+        in_d, in_t = ((side * weight).sum(0) / information for side in (self.difference, self.spacing))
+        return Solved(
+            self.used,
+            self.difference - in_d * template,
+            self.spacing - in_t * template,
+            self.weight_d - in_d * weight,
+            self.weight_t - in_t * weight,
+            self.inverse_diagonal - weight.square() / information,
+            self.inverse_beside - weight[:-1] * weight[1:] / information,
+            self.log_determinant,
+            torch.stack([in_d, in_t]),
+        )
+
+    def fit(self) -> StepFit:
+        """The ramp and single steps about it, nothing known of the rate."""
+        information = (self.spacing * self.weight_t).sum(0)
+        slope = (self.difference * self.weight_t).sum(0) / information
+        free = self.inverse_diagonal - self.weight_t.square() / information
+        residual = self.weight_d - self.weight_t * slope
+        # A difference that alone carries the slope leaves nothing to test a step against.
+        testable = self.used & (free > 1e-9 * self.inverse_diagonal)
+        free = torch.where(testable, free, 1.0)
+        return StepFit(
+            snr=torch.where(testable, residual / free.sqrt(), 0.0),
+            amplitude=torch.where(testable, residual / free, 0.0),
+            amplitude_sigma=torch.where(testable, free.rsqrt(), torch.inf),
+            leverage=self.weight_t / information,
+            rate=slope,
+            rate_variance=1.0 / information,
+            chi2=(self.difference * self.weight_d).sum(0) - slope.square() * information,
+            degrees=self.used.sum(0) - 1,
+            template=self.swept[0] - slope * self.swept[1],
+        )
+
+
+def fit_steps(
+    difference: Tensor,
+    used: Tensor,
+    sampling: Sampling,
+    noise: Tensor,
+    rate: Tensor,
+    template: Tensor | None = None,
+) -> StepFit:
+    """Fit ramps and single steps.
+
+    A step of free size at difference k is the same as leaving that difference out, so a jump found before is
+    taken into account by its absence from ``used``: exact, whatever its size. Arguments as in :meth:`Solved.of`.
+    """
+    return Solved.of(difference, used, sampling, noise, rate, template).fit()

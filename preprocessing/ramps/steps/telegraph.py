@@ -85,7 +85,7 @@ def _levels(difference: Tensor, state: Tensor, noise: Tensor, rate: Tensor, samp
     spacing = sampling.spacing.to(difference)[:, None].expand_as(difference)
     alpha, beta = sampling.covariance(rate.clamp(min=0), noise)
     right = torch.stack([difference, spacing, change])
-    solved, _ = solve_tridiagonal(alpha, beta, right)
+    solved = solve_tridiagonal(alpha, beta, right).solution
     gram = torch.einsum("imn,jmn->ijn", right, solved)
     tt, tc, cc, td, cd = gram[1, 1], gram[1, 2], gram[2, 2], gram[1, 0], gram[2, 0]
     determinant = tt * cc - tc.square()

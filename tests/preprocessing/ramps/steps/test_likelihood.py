@@ -30,11 +30,14 @@ def test_tridiagonal_solve_equals_the_dense_inverse() -> None:
     alpha = 3 + torch.rand(7, 4, generator=generator, dtype=torch.float64)
     beta = -torch.rand(6, 4, generator=generator, dtype=torch.float64)
     right = torch.randn(2, 7, 4, generator=generator, dtype=torch.float64)
-    solution, diagonal = solve_tridiagonal(alpha, beta, right)
+    solved = solve_tridiagonal(alpha, beta, right)
+    solution, diagonal = solved.solution, solved.inverse_diagonal
     for pixel in range(4):
         a, b = alpha[:, pixel].numpy(), beta[:, pixel].numpy()
         inverse = np.linalg.inv(np.diag(a) + np.diag(b, 1) + np.diag(b, -1))
         np.testing.assert_allclose(diagonal[:, pixel], np.diag(inverse), rtol=1e-10)
+        np.testing.assert_allclose(solved.inverse_beside[:, pixel], np.diag(inverse, 1), rtol=1e-10)
+        assert float(solved.log_determinant[pixel]) == pytest.approx(-np.linalg.slogdet(inverse)[1], rel=1e-10)
         np.testing.assert_allclose(solution[:, :, pixel], right[:, :, pixel].numpy() @ inverse, rtol=1e-9, atol=1e-12)
 
 

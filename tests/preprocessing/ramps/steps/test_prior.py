@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
-from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
-from astrid_ml.preprocessing.ramps.steps.prior import FALLS, REACH, RatePrior, believed_steps, neighbours_prior
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, believed_steps
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, REACH, Part, RatePrior, neighbours_prior
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.types import Array
 
@@ -49,9 +51,16 @@ def test_beliefs_are_those_of_dense_gaussians(read: ReadTimes) -> None:
     difference = noise * (random.normal(0, 1.5, (m, n)) + 9 * (random.random((m, n)) < 0.2))
     mean, sigma = noise * 0.1, noise * np.exp(random.uniform(-4, 2, (3, n)))
     weight = np.array([0.7, 0.2, 0.1])
-    prior = RatePrior(torch.full((n,), mean).double(), torch.from_numpy(sigma), torch.from_numpy(weight))
-    used = torch.ones(m, n, dtype=torch.bool)
-    found = believed_steps(torch.from_numpy(difference), used, sampling, torch.full((n,), noise).double(), prior)
+    middle = torch.full((n,), mean).double()
+    logs = [torch.full((n,), math.log(w)).double() for w in weight]
+    parts_of = [Part(k, k > 0, middle, torch.from_numpy(sigma[k]), logs[k]) for k in range(3)]
+    used, sigma_read = torch.ones(m, n, dtype=torch.bool), torch.full((n,), noise).double()
+
+    def solve(rate: torch.Tensor) -> Solved:
+        return Solved.of(torch.from_numpy(difference), used, sampling, sigma_read, rate)
+
+    alone = torch.zeros(m - 1, dtype=torch.bool)
+    found = believed_steps(solve(middle), RatePrior(tuple(parts_of)), solve, FALLS, alone)
     assert bool((found.snr < 0).any()) and bool((found.snr > 4).any())
     for pixel in range(n):
         parts = [(float(w), float(s)) for w, s in zip(weight, sigma[:, pixel], strict=True)]
@@ -64,7 +73,9 @@ def test_the_prior_of_neighbours_is_their_median_and_scatter() -> None:
     rate = random.normal(5.0, 0.5, (20, 24))
     rate[3, 4], rate[10:, 20] = 500.0, np.nan
     prior = neighbours_prior(torch.from_numpy(rate), torch.full((20, 24), 0.25))
-    mean, sigma = prior.mean.reshape(20, 24), prior.sigma.reshape(3, 20, 24)
+    mean = prior.parts[0].mean.reshape(20, 24)
+    sigma = torch.stack([part.sigma for part in prior.parts]).reshape(3, 20, 24)
+    assert [EVIDENCE[part.evidence] for part in prior.parts] == ["neighbours", "neighbours", "likelihood"]
     y, x = 8, 9
     offsets = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1].reshape(2, -1)
     near = (offsets**2).sum(0)
@@ -75,14 +86,16 @@ def test_the_prior_of_neighbours_is_their_median_and_scatter() -> None:
     own = max(scatter**2 - 0.25, 0.0)
     assert float(sigma[0, y, x]) == pytest.approx(math.sqrt(own + math.pi / 2 * max(scatter, 0.5) ** 2 / 36), rel=1e-5)
     assert float(mean[3, 4]) < 7  # a pixel's own rate tells nothing of itself
-    assert bool(torch.isfinite(prior.mean).all()) and bool((sigma[2] >= 100).all())
+    assert bool(torch.isfinite(mean).all()) and bool((sigma[2] >= 100).all())
 
 
 def test_a_pixel_without_neighbours_has_any_rate() -> None:
     rate = torch.full((9, 9), torch.nan)
     rate[4, 4] = 3.0
     prior = neighbours_prior(rate, torch.ones(9, 9))
-    assert bool((prior.mean == 0).all()) and bool((prior.sigma == prior.sigma[2]).all())
+    said = torch.stack([part.log_weight for part in prior.parts]).reshape(3, 9, 9)
+    assert bool(said[:2].isinf().all()) and bool(said[2].isfinite().all())
+    assert float(prior.parts[2].mean.reshape(9, 9)[4, 4]) == 3.0
 
 
 def ramps(n_groups: int, rate: Array, seed: int) -> Array:
@@ -117,7 +130,7 @@ def test_neighbours_find_in_few_groups_what_a_ramp_alone_cannot_tell(
         Sampling.of(ReadTimes.single([10.0 * k for k in range(n_groups)])),
     )
     with_them = StepDetector(threshold=4.2, prior="neighbours", average=0.0)
-    alone = StepDetector(threshold=4.5, average=0.0)
+    alone = StepDetector(threshold=4.5, average=0.0, prior="none")
     false = with_them(torch.from_numpy(reads).float(), noise, sampling)
     assert len(false.group) <= 20e-6 * reads.size + 3
     for (low, high), more, fewer in zip(((5, 7), (7, 10)), least, without, strict=True):
@@ -134,7 +147,8 @@ def test_neighbours_find_in_few_groups_what_a_ramp_alone_cannot_tell(
         assert shares[0] > more and shares[1] < fewer, shares
 
 
-def test_a_rise_is_likelier_than_a_fall_in_three_groups() -> None:
+@pytest.mark.parametrize("prior", ["sign", "neighbours"])
+def test_a_rise_is_likelier_than_a_fall_in_three_groups(prior: Literal["sign", "neighbours"]) -> None:
     """Two differences alone cannot tell one from the other."""
     random = np.random.default_rng(8)
     reads = random.normal(0, NOISE, (3, 20, 20))
@@ -143,7 +157,7 @@ def test_a_rise_is_likelier_than_a_fall_in_three_groups() -> None:
     hit[::4, ::4] = True
     reads += (np.arange(3)[:, None, None] >= group) * hit * 30 * NOISE
     sampling = Sampling.of(ReadTimes.single([10.0, 20.0, 30.0]))
-    found = StepDetector(prior="neighbours")(torch.from_numpy(reads).float(), torch.full((20, 20), NOISE), sampling)
+    found = StepDetector(prior=prior)(torch.from_numpy(reads).float(), torch.full((20, 20), NOISE), sampling)
     assert bool((found.amplitude > 0).all())
     there = {(int(y), int(x)): int(g) for g, y, x in zip(found.group, found.y, found.x, strict=True)}
     assert there == {(int(y), int(x)): int(group[y, x]) for y, x in zip(*np.nonzero(hit), strict=True)}

@@ -24,8 +24,9 @@ def steps_of(shape: tuple[int, int], jumps: list[tuple[int, int, int, float, flo
     columns = [torch.tensor(values) for values in zip(*jumps, strict=True)] if jumps else [torch.empty(0)] * 5
     group, y, x = (values.long() for values in columns[:3])
     flat = torch.full(shape, RATE)
-    own = torch.zeros(len(group), dtype=torch.bool)
-    return Steps(group, y, x, columns[3].float(), columns[4].float(), own, flat, flat * 0.1, flat * 0.5, flat > 9)
+    own, zero = torch.zeros(len(group), dtype=torch.int64), torch.zeros(shape)
+    size, snr = columns[3].float(), columns[4].float()
+    return Steps(group, y, x, size, snr, own, flat, flat * 0.1, flat * 0.5, zero, flat > 9)
 
 
 def ramps(*charges: dict[int, float]) -> Tensor:

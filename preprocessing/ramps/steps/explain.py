@@ -1,0 +1,310 @@
+"""Greedy explanations of ramps by a rate and steps, one after the other until nothing is left, or by a decay too."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, Believed, believed_steps
+from astrid_ml.preprocessing.ramps.steps.likelihood import (
+    Sampling,
+    Solved,
+    StepFit,
+    masked_covariance,
+    solve_tridiagonal,
+)
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior, flat_prior
+
+_RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
+_DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
+_FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
+_RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
+_CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
+_LEAST = 7  # differences, below which a curve can be anything
+_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class Ramps:
+    """Some pixels' reads as they are fitted.
+
+    Args:
+        difference: of neighbouring groups, e-, (m, n) float64; 0 where not used.
+        used: which of them count, (m, n) bool.
+        noise: of one read, e-, (n,) float64.
+        sampling: times and reads.
+    """
+
+    difference: Tensor
+    used: Tensor
+    noise: Tensor
+    sampling: Sampling
+
+    @staticmethod
+    def of(reads: Tensor, noise: Tensor, sampling: Sampling, chosen: Tensor) -> Ramps:
+        """The chosen pixels (k,) of reads (n_groups, n) and noises (n,)."""
+        difference = torch.diff(reads[:, chosen].double(), dim=0)
+        return Ramps(difference.nan_to_num(0.0), difference.isfinite(), noise[chosen].double(), sampling)
+
+    def part(self, where: Tensor, used: Tensor) -> Ramps:
+        """That of some pixels, of which others are ``used``, (m, n)."""
+        return Ramps(self.difference[:, where], used[:, where], self.noise[where], self.sampling)
+
+    def covariance(self, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Diagonals (m, n) and what stands beside them (m - 1, n), for a rate, e-/s, (n,)."""
+        return masked_covariance(self.used, self.sampling, self.noise, rate)
+
+    def solved(self, rate: Tensor, template: Tensor | None = None) -> Solved:
+        """With the photon noise of a rate, e-/s, (n,)."""
+        return Solved.of(self.difference, self.used, self.sampling, self.noise, rate, template)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """When there is a step.
+
+    Args:
+        threshold: its significance.
+        rounds: steps looked for in one pixel; None until nothing is left.
+        signed: falls need evidence: ``FALLS``, or a rise before or after them that they take back.
+    """
+
+    threshold: float
+    rounds: int | None
+    signed: bool
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Pixels and their steps. n pixels.
+
+    Args:
+        values: rate (e-/s), its variance, chi-square with the steps, degrees of freedom, charge that a decay beside the
+            steps released by the last read (e-) and the number of steps, (6, n) float64.
+        table: group, pixel, size (e-), significance by the pixel's own ramp, that believed, evidence; a row a step.
+    """
+
+    values: Tensor
+    table: Tensor
+
+    @property
+    def rate(self) -> Tensor:
+        """Around the steps, e-/s, (n,)."""
+        return self.values[0]
+
+    @property
+    def variance(self) -> Tensor:
+        """Of the rate, (n,)."""
+        return self.values[1]
+
+    @property
+    def chi2(self) -> Tensor:
+        """With the steps, (n,)."""
+        return self.values[2]
+
+    @property
+    def degrees(self) -> Tensor:
+        """Of freedom, (n,)."""
+        return self.values[3]
+
+    @property
+    def decay(self) -> Tensor:
+        """Charge that traps released, e-, (n,)."""
+        return self.values[4]
+
+    @property
+    def steps(self) -> Tensor:
+        """Number of steps, (n,)."""
+        return self.values[5]
+
+    def part(self, where: Tensor) -> Explained:
+        """That of the pixels marked in ``where``, (n,) bool; in the table they are counted anew."""
+        number = torch.cumsum(where, 0) - 1
+        table = self.table[where[self.table[:, 1].long()]].clone()
+        table[:, 1] = number[table[:, 1].long()].double()
+        return Explained(self.values[:, where], table)
+
+    def replaced(self, pixel: Tensor, other: Explained) -> Explained:
+        """With some pixels (k,) explained otherwise."""
+        table = other.table.clone()
+        table[:, 1] = pixel[table[:, 1].long()].double()
+        kept = ~torch.isin(self.table[:, 1].long(), pixel)
+        return Explained(self.values.index_copy(1, pixel, other.values), torch.cat([self.table[kept], table]))
+
+
+def joined(parts: Sequence[Explained]) -> Explained:
+    """Explanations of several sets of pixels as those of one, in this order; at least one."""
+    tables, before = [], 0
+    for part in parts:
+        table = part.table.clone()
+        table[:, 1] += before
+        tables.append(table)
+        before += part.values.shape[1]
+    return Explained(torch.cat([part.values for part in parts], 1), torch.cat(tables))
+
+
+def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | None = None) -> Explained:
+    """Find the strongest step, leave it free, and look again.
+
+    Args:
+        ramps: of n pixels.
+        prior: of their rates.
+        rules: when there is a step.
+        template: (m, n), fitted beside rate and steps, or None.
+    """
+    used = ramps.used.clone()
+    active = torch.arange(used.shape[1], device=used.device)
+    last = torch.zeros_like(ramps.noise)  # size of the last rise that was found
+    out = [torch.full_like(ramps.noise, torch.nan) for _ in range(4)]
+    found: list[Tensor] = []
+    limit = len(used) if rules.rounds is None else rules.rounds
+    averaged = (ramps.sampling.reads[1:-1] > 1).to(used.device) & rules.signed
+    for number in range(limit + 1):
+        here, shape = ramps.part(active, used), None if template is None else template[:, active]
+        solved = _solve(here, rules, shape)
+        fit = solved.fit()
+        for whole, new in zip(out, (fit.rate, fit.rate_variance, fit.chi2, fit.template), strict=True):
+            whole[active] = new
+        if number == limit:
+            break
+        returns = _returning(fit, last[active]) & rules.signed
+        against = torch.where(returns, 0.0, FALLS * rules.signed)
+        solve = functools.partial(here.solved, template=shape)
+        tested = believed_steps(solved, prior.part(active), solve, against, averaged)
+        hit = tested.strongest.abs() > rules.threshold
+        if not bool(hit.any()):
+            break
+        rows = _rows(tested, returns, hit)
+        sizes = rows[: int(hit.sum()), 2]
+        active = active[hit]
+        rows[:, 1] = active[rows[:, 1].long()].double()
+        used[rows[:, 0].long() - 1, rows[:, 1].long()] = False
+        last[active] = torch.where(sizes > 0, sizes, last[active])
+        found.append(rows)
+    table = torch.cat(found) if found else torch.empty(0, _COLUMNS, dtype=torch.float64, device=used.device)
+    table = _final(table, replace(ramps, used=used), out[0], rules, template)
+    degrees = used.sum(0) - 1 - int(template is not None)
+    values = [*out[:3], degrees.double(), out[3], (ramps.used.sum(0) - used.sum(0)).double()]
+    return Explained(torch.stack(values), table)
+
+
+def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
+    """With the photon noise of the rate that remains without the strongest step."""
+    spacing = ramps.sampling.spacing.to(ramps.difference)[:, None]
+    rough = torch.where(ramps.used, ramps.difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
+    snr = ramps.solved(rough).fit().snr
+    gain = snr.square() - torch.where(snr < 0, 2 * FALLS * rules.signed, 0.0)
+    others = ramps.used.clone()
+    others[gain.argmax(0), torch.arange(gain.shape[1], device=gain.device)] = False
+    rate = replace(ramps, used=others).solved(rough).fit().rate
+    return ramps.solved(rate.nan_to_num(0.0), template)
+
+
+def _returning(fit: StepFit, last: Tensor) -> Tensor:
+    """Where a fall would take back what the last rise brought, (m, n) bool."""
+    left = fit.amplitude + last
+    return (last > 0) & (fit.amplitude < 0) & (left.abs() < _RETURNS * fit.amplitude_sigma)
+
+
+def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
+    """A row of the table for the strongest step of each pixel that is hit; behind them the second halves of split ones.
+
+    Pixels count among the ``hit``. The fourth column is filled later.
+    """
+    at, snr = tested.at[hit], tested.strongest[hit]
+    back = returns[at, hit.nonzero()[:, 0]] & (snr < 0)
+    evidence = torch.where(back, EVIDENCE.index("return"), tested.evidence[hit])
+    pixel = torch.arange(len(at), device=at.device)
+    rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
+    second = rows[tested.split[hit]].clone()
+    second[:, 0] += 1
+    return torch.cat([rows, second])
+
+
+def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Tensor | None) -> Tensor:
+    """Replace each jump's size, and its significance by its own ramp, by those in the joint fit of all its pixel's.
+
+    A jump's size was fitted while later-found jumps still stood in the data. Putting one difference back with all
+    others still out gives the joint fit's value.
+    """
+    if not len(table):
+        return table
+    at, pixel = table[:, 0].long() - 1, table[:, 1].long()
+    again = ramps.used[:, pixel].clone()
+    columns = torch.arange(len(pixel), device=table.device)
+    again[at, columns] = True
+    whole = Ramps(ramps.difference[:, pixel], again, ramps.noise[pixel], ramps.sampling)
+    fit = whole.solved(rate[pixel].nan_to_num(0.0), None if template is None else template[:, pixel]).fit()
+    out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
+    out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
+    out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
+    # What the ramp alone tells is told by the likelihood.
+    alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))
+    out[:, 5] = torch.where(alone, EVIDENCE.index("likelihood"), table[:, 5])
+    return out
+
+
+def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explained]:
+    """The pixels that a decay explains better than their steps do, (k,), and how.
+
+    Traps that an earlier exposure filled release b (1 - exp(-t / tau)), b > 0. It costs as much as a step: a threshold.
+
+    Args:
+        ramps: of n pixels.
+        steps: how steps explain them.
+        rules: when there is a step.
+    """
+    price = rules.threshold**2
+    pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
+    here = ramps.part(pixel, ramps.used)
+    cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
+    times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
+    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
+    straight, gain, released = _with_each(here, rate, shapes)
+    best, which = gain.max(0)
+    # Where one step was found the decay must win alone, or nearly so while its time is rough.
+    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
+    able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
+    chosen = able.nonzero()[:, 0]
+    part = here.part(chosen, here.used)
+    time = _refined(part, rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
+    template = _decay(ramps.sampling, time)
+    curved = explain(part, flat_prior(len(chosen), template.device), rules, template)
+    wins = (curved.chi2 + price * (curved.steps + 1) + _RARE < cost[chosen]) & (curved.decay > 0)
+    return pixel[chosen[wins]], curved.part(wins)
+
+
+def _with_each(ramps: Ramps, rate: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Chi-square of straight ramps (n,), its fall with each of some shapes (k, m) alone, and their sizes, (k, n)."""
+    sides = [ramps.difference, ramps.sampling.spacing.to(rate)[:, None], *shapes[:, :, None]]
+    right = torch.stack([torch.where(ramps.used, side, 0.0) for side in sides])
+    solved = solve_tridiagonal(*ramps.covariance(rate), right).solution
+    gram = torch.einsum("imn,jmn->ijn", right, solved)
+    spread = gram[1, 1]
+    left = gram[2:, 0] - gram[2:, 1] * gram[1, 0] / spread
+    information = (gram.diagonal(dim1=0, dim2=1).T[2:] - gram[2:, 1].square() / spread).clamp(min=1e-300)
+    return gram[0, 0] - gram[1, 0].square() / spread, left.square() / information, left / information
+
+
+def _decay(sampling: Sampling, time: Tensor) -> Tensor:
+    """Charge that traps release between groups, all of it by the last read 1, (m, n); ``time`` in lengths of ramps."""
+    since = (sampling.times - sampling.times[0]).to(time)
+    released = -torch.expm1(-(since / since[-1])[:, None] / time)
+    return torch.diff(released / released[-1], dim=0)
+
+
+def _refined(ramps: Ramps, rate: Tensor, time: Tensor) -> Tensor:
+    """Decay times (n,) nearer to the least chi-square, by parabolas in their logarithm."""
+    for width in _CLOSER:
+        sides = [time * math.exp(shift) for shift in (-width, 0.0, width)]
+        before, here, after = (ramps.solved(rate, _decay(ramps.sampling, side)).fit().chi2 for side in sides)
+        bend = before - 2 * here + after
+        vertex = 0.5 * (before - after) / bend
+        downhill = torch.where(before < after, -1.0, 1.0)
+        time = time * torch.exp(width * torch.where(bend > 0, vertex, downhill).nan_to_num(0.0).clamp(-1, 1))
+    return time
