@@ -48,6 +48,8 @@ SEED = 20261130
 GROUPS = (3, 4, 5, 6, 8, 10, 15, 20, 30, 50, 100, 200)
 CLASSES = ((3, 3), (4, 6), (8, 15), (20, 50), (100, 200))  # of lengths, for thresholds and for the card
 READS = (1, 1, 4, 8)
+# In bright sky noise of photons is many read noises: the size of a step there tells nothing.
+FIT = FusionFit(without=("size",))
 MOST_VOXELS = 4e6  # of an exposure
 
 
@@ -151,7 +153,7 @@ def evidence(number: int, seed: int) -> tuple[pd.DataFrame, float]:
         processed = process(Exposure(ramp, Processing()), Path(work) / "cube.npy")
         cube = np.load(Path(work) / "cube.npy")
     shape = ramp.shape[1:]
-    table = labelled(EvidenceSearch(FusionFit().faintest)(processed, cube, None), truth, shape)
+    table = labelled(EvidenceSearch(FIT.faintest)(processed, cube, None), truth, shape)
     quiet = np.isfinite(processed.features["slope"][0])
     quiet[truth.y, truth.x] = False
     about = {name: getattr(draw, name) for name in ("groups", "reads", "sky", "noise", "stars")}
@@ -170,7 +172,7 @@ def fitted(table: pd.DataFrame, area: Floats) -> PlainFusion:
     # The halo of one snowball is thousands of pixels: it tells no more than a part of them does.
     halo = (table.label == SNOWBALL).to_numpy()
     kept = table[~halo | (np.random.default_rng(SEED).random(len(table)) < 0.05)].reset_index(drop=True)
-    fusion = FusionFit()(kept, float(area.sum()), False)
+    fusion = FIT(kept, float(area.sum()), False)
     thresholds = []
     for low, high in CLASSES:
         part = table[table.groups.between(low, high) & table.quiet & fusion.proposed(table, fusion.faintest)]
