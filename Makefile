@@ -6,12 +6,12 @@ PIP := $(BIN)/pip install --disable-pip-version-check --quiet -c constraints.txt
 export OMP_NUM_THREADS ?= 1
 DEMO := demo
 
-.PHONY: demo test test-slow chaos fuzz install lint types docs pages bench wheel clean help
+.PHONY: demo test test-slow chaos fuzz install lint types docs pages bench weights wheel clean help
 
 help:
 	@echo "make demo     set up, simulate, train, evaluate: prints held-out AUCPR and where the report is"
 	@echo "make test     set up and run the tests"
-	@echo "make lint types docs pages bench wheel chaos fuzz clean"
+	@echo "make lint types docs pages bench weights wheel chaos fuzz clean"
 
 # The core alone: what a user needs.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -61,6 +61,10 @@ pages: install
 
 bench: install
 	$(BIN)/python benchmarks/run_all.py
+
+# The weights that come with the package, and their cards, from one seed: about 10 minutes.
+weights: install
+	$(BIN)/python benchmarks/ramps_weights.py
 
 # The wheel, installed with its dependencies' pins into an environment of its own and tried in an empty folder.
 wheel: install

@@ -36,6 +36,7 @@ HOUSE = (
     "temporaries",
     "guards",
     "files",
+    "shipped",
     "table_files",
     "column_kinds",
     "described",

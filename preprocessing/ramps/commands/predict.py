@@ -37,6 +37,7 @@ from astrid_ml.preprocessing.ramps.exposure.products import Products, write_prod
 from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
 from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
+from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
@@ -62,7 +63,7 @@ class PredictRamps:
         processing: correction and detectors.
         products: files that go back into pipelines.
         sanity: what an exposure may show before its probabilities are withheld.
-        ckpt_path: ``best.ckpt`` of a ramp experiment; None leaves rules and likelihood alone.
+        ckpt_path: ``best.ckpt`` of a ramp experiment; None: no network.
         windows: in which the network sees the exposure.
         precision: the network's: fp32, bf16, or auto (bf16 where the processor computes in it).
         trust: classes outside this project that the checkpoint may name.
@@ -70,6 +71,8 @@ class PredictRamps:
         shard: ``i/n`` processes every n-th exposure from the i-th on; ``join`` reports on what shards did.
         device: where the network computes: auto, cpu, cuda or cuda:N.
         format: of ``jumps`` beside parquet: ecsv, votable, fits.
+        fusion: that decides where there is no checkpoint: ``shipped``, a file of weights, or ``none``, which leaves
+            rules and likelihood alone.
     """
 
     input: str | Sequence[str]
@@ -86,6 +89,7 @@ class PredictRamps:
     shard: str | None = None
     device: str = "cpu"
     format: str | list[str] | None = None
+    fusion: str = SHIPPED
 
     def run(self) -> dict[str, Any]:
         """Process each exposure that is not done; one that fails is named in the report and the others go on."""
@@ -94,6 +98,7 @@ class PredictRamps:
         files = self._files()
         if self.ckpt_path is not None:  # a wrong one is refused before any work
             network_of(self.ckpt_path, self.precision, tuple(self.trust), self.device)
+        plain_fusion(self.fusion)
         output = Path(self.output_dir)
         output.mkdir(parents=True, exist_ok=True)
         results = do_parts(
@@ -130,17 +135,11 @@ class PredictRamps:
 
     def _settings(self) -> list[Any]:
         """What decides the results of all exposures."""
+        plain = plain_fusion(self.fusion) if self.ckpt_path is None else None
+        fusion = None if plain is None else plain.to_plain()
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
-        return [
-            "ramps",
-            FORM,
-            self.load,
-            self.processing,
-            self.products,
-            network,
-            list(formats_of(self.format)),
-            *maps_of(self.load),
-        ]
+        decides = [self.load, self.processing, self.products, network, fusion]
+        return ["ramps", FORM, *decides, list(formats_of(self.format)), *maps_of(self.load)]
 
     def _names(self, files: Sequence[Path]) -> list[str]:
         """A folder for each file: what readers name it by, and where several have one name, one that tells them apart.
@@ -200,16 +199,21 @@ class PredictRamps:
         }
 
     def _processed(self, ramp: Ramp, folder: Path, network: RampNetwork | None) -> tuple[Processed, str | None]:
-        """What is found in an exposure, and a warning where the network was trained on another cadence."""
+        """What is found in an exposure, and a warning where network or fusion was fitted on another cadence."""
         cube = folder / f"{ramp.name}_processed.npy"
         processed = process(Exposure(ramp, self.processing), cube)
         if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
             raise UserError(
                 "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
             )
+        plain = plain_fusion(self.fusion) if network is None else None
+        outside = plain.outside(ramp) if plain is not None else None
+        if plain is not None and outside is None:
+            return plain.refine(processed, np.load(cube, mmap_mode="r")), None
         if network is None:
             usable = processed.counts["pixels"] - processed.counts["pixels_unusable"]
-            return replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1))), None
+            warning = f"{ramp.name}: likelihood and rules alone decide; {outside}" if outside else None
+            return replace(processed, jumps=with_probability(processed.jumps, usable * (ramp.shape[1] - 1))), warning
         return network.refine(processed, np.load(cube, mmap_mode="r"), self.windows), network.cadence_warning(ramp)
 
     def _write(self, folder: Path, name: str, processed: Processed) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.ramps.exposure.lists import detections, with_probab
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.network import fused
+from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.methods import Claims, ExposureScores, score_exposure
 from astrid_ml.preprocessing.ramps.judge.truth import Truth, match_snowballs, telegraph_called
@@ -59,6 +60,7 @@ class ScoreExposure:
         precision: the network's.
         trust: classes outside this project that the checkpoint may name.
         device: where the network computes: auto, cpu, cuda or cuda:N.
+        fusion: of no checkpoint: ``shipped``, a file of weights, or ``none``.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class ScoreExposure:
     precision: str = "auto"
     trust: tuple[str, ...] = ()
     device: str = "cpu"
+    fusion: str = SHIPPED
 
     def __call__(self, item: ExposureToScore) -> tuple[dict[str, Any], list[Path]]:
         """What there is to say of an exposure, and the file that holds its claims."""
@@ -86,7 +89,9 @@ class ScoreExposure:
         with tempfile.TemporaryDirectory() as work:
             processed = process(Exposure(ramp, self.processing), Path(work) / "cube.npy")
             cube = np.load(Path(work) / "cube.npy", mmap_mode="r")
-            score, table = score_exposure(0, processed, cube, truth, network, self.windows)
+            score, table = score_exposure(
+                0, processed, cube, truth, network, self.windows, plain_fusion(self.fusion)
+            )
         slopes.add(truth, processed, item.path)
         plain = replace(processed, jumps=with_probability(processed.jumps, processed.counts["pixels"]))
         lists["likelihood"].add(truth, plain, None)

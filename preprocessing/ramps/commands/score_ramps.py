@@ -20,6 +20,7 @@ from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.ramps.commands.predict import network_of, refusal
 from astrid_ml.preprocessing.ramps.commands.score_exposure import Scored, ScoreExposure, claims_of, parts_of
 from astrid_ml.preprocessing.ramps.exposure.exposure import Processing
+from astrid_ml.preprocessing.ramps.fusion.plain import NONE, SHIPPED, plain_fusion
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.methods import own_thresholds
 from astrid_ml.preprocessing.ramps.judge.summary import Comparison
@@ -28,7 +29,7 @@ from astrid_ml.preprocessing.ramps.readers.options import RampOptions
 from astrid_ml.types import Count, Device, Existing, Level, Seed
 from astrid_ml.walk import walk
 
-FORM = 1  # of what is kept of an exposure: raised when the same files and settings give something else
+FORM = 2  # of what is kept of an exposure: raised when the same files and settings give something else
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class ScoreRampsCommand:
     Args:
         input: a file, a folder (walked through), or several.
         output_dir: gets ``score.json`` and the figures.
-        ckpt_path: ``best.ckpt`` of a ramp experiment; None compares two-point and likelihood alone.
+        ckpt_path: ``best.ckpt`` of a ramp experiment; None: no network.
         load: what the headers do not say.
         processing: correction and detectors.
         windows: in which the network sees the exposure.
@@ -55,6 +56,7 @@ class ScoreRampsCommand:
         executor: where the exposures are scored; None is one after the other in this process.
         shard: ``i/n`` scores every n-th exposure from the i-th on; ``join`` judges what shards scored.
         device: where the network computes: auto, cpu, cuda or cuda:N.
+        fusion: of no checkpoint: ``shipped``, a file of weights, or ``none``.
     """
 
     input: str | Sequence[str]
@@ -71,6 +73,7 @@ class ScoreRampsCommand:
     executor: Executor | None = None
     shard: str | None = None
     device: Device = "cpu"
+    fusion: str = SHIPPED
 
     def run(self) -> dict[str, Any]:
         """Score each exposure that is not scored, and judge all; one that fails is named, and the others go on.
@@ -83,13 +86,22 @@ class ScoreRampsCommand:
         # A wrong checkpoint, and a device that is not there, are refused before any work.
         device_of(self.device)
         network = None if self.ckpt_path is None else network_of(self.ckpt_path, self.precision, trust, self.device)
+        plain_fusion(self.fusion)
         files, output = self._files(), Path(self.output_dir)
         roots = [Path(place) for place in ([self.input] if isinstance(self.input, str) else self.input)]
         settings = self._settings()
         parts = parts_of(files, settings, roots)
         output.mkdir(parents=True, exist_ok=True)
         work = ScoreExposure(
-            output, self.load, self.processing, self.windows, self.ckpt_path, self.precision, trust, self.device
+            output,
+            self.load,
+            self.processing,
+            self.windows,
+            self.ckpt_path,
+            self.precision,
+            trust,
+            self.device,
+            self.fusion,
         )
         results = do_parts(
             work,
@@ -111,7 +123,7 @@ class ScoreRampsCommand:
         forget_other_parts(output, {part.item.mark for part in parts})
         if not joined.scores:
             raise refusal(lost[0][1]) from lost[0][1]
-        return self._judged(joined, own_thresholds(network, self.processing), lost)
+        return self._judged(joined, own_thresholds(network, self.processing, self.fusion != NONE), lost)
 
     def _judged(
         self, joined: Scored, thresholds: dict[str, float], lost: Sequence[tuple[Path, Exception]]
@@ -136,7 +148,10 @@ class ScoreRampsCommand:
     def _settings(self) -> list[Any]:
         """What decides the claims on all exposures."""
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.precision]
-        return ["score-ramps", FORM, self.load, self.processing, self.windows, network, *maps_of(self.load)]
+        plain = plain_fusion(self.fusion)
+        without = None if plain is None else plain.to_plain()
+        decides = [self.load, self.processing, self.windows, network, without]
+        return ["score-ramps", FORM, *decides, *maps_of(self.load)]
 
     def _files(self) -> list[Path]:
         """Every exposure: one without its truth is named, unless none has any."""

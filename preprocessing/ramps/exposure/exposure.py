@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig, Flaggin
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.reference_pixels import ReferenceCorrection
+from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
@@ -141,7 +142,7 @@ class Exposure:
             reads = ramp.electrons(integration, rows, slice(None))
             limit = self.saturation_electrons(rows)
             if limit is not None:
-                reads[np.maximum.accumulate(reads >= limit, axis=0)] = np.nan
+                reads[np.maximum.accumulate(full_groups(reads, limit, ramp.sampling), axis=0)] = np.nan
             reads = levels.subtract(reads, rows) if levels is not None else reads
             if ramp.linearity is not None:
                 gain = np.asarray(ramp.gain, np.float32)
@@ -158,6 +159,29 @@ class Exposure:
             inner = slice(own.start - rows.start, own.stop - rows.start)
             border = (levels.lost, levels.left_out) if levels is not None else (0, 0)
             yield Strip(rows, inner, reads, ramp.noise(rows, slice(None)), zero, *border)
+
+
+def full_groups(reads: Floats32, limit: float | Floats32, sampling: ReadTimes) -> Mask:
+    """Groups of which a read is saturated, (n_groups, h, w).
+
+    A mean of several reads hides that the last ones are: they are where the pixel's rise goes on to the limit within the
+    group, or where the group after is full.
+
+    Args:
+        reads: means of the groups, (n_groups, h, w).
+        limit: of one read, in the same unit, a number or (h, w).
+        sampling: times of the reads.
+    """
+    full: Mask = reads >= limit
+    several = np.flatnonzero(sampling.reads > 1)
+    last = np.array([group[-1] for group in sampling.groups])
+    for group in several:
+        if group > 0:
+            share = (last[group] - sampling.mean[group]) / (sampling.mean[group] - sampling.mean[group - 1])
+            full[group] |= reads[group] + np.float32(share) * (reads[group] - reads[group - 1]) >= limit
+    for group in several[several < len(reads) - 1]:
+        full[group] |= reads[group + 1] >= limit
+    return full
 
 
 def first_lost(reads: Floats32) -> Ints:

@@ -18,7 +18,6 @@ from astrid_ml.preprocessing.ramps.fusion.fusion import LOWEST_LEVEL
 from astrid_ml.preprocessing.ramps.fusion.windows import NEVER, VoxelScorer, Windows
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, SNOWBALL
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
-from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 from astrid_ml.types import Array, Floats32, Ints, Mask
 
@@ -96,14 +95,10 @@ class _Integration:
 
     def _band(self, rows: slice, odds: Tensor | None) -> pd.DataFrame:
         """Candidates of a band of rows."""
-        reads = np.array(self.cube[:, rows], np.float32)
-        if self.ramp.reference is not None:
-            reads[:, self.ramp.reference[rows]] = np.nan
-        reads[: self.exposure.masked_groups, self.persisting[rows]] = np.nan
-        tensor = torch.from_numpy(reads)
+        tensor = self._reads(rows)
         here = self.listed[self.listed.y.between(rows.start, rows.stop - 1)]
         known = here[["group", "y", "x", "type", "amplitude", "snr"]].assign(y=here.y - rows.start, listed=True)
-        faint = self._faint(tensor, rows)
+        faint = self._faint(rows)
         table = pd.concat([known, faint[~near(faint, known, tensor.shape)]], ignore_index=True)
         if odds is not None:
             proposed = self._proposed(odds, table, tensor, rows)
@@ -114,14 +109,26 @@ class _Integration:
         table["size"] = table.amplitude / self.noise[rows][table.y, table.x]
         return table.assign(y=table.y + rows.start)
 
-    def _faint(self, reads: Tensor, rows: slice) -> pd.DataFrame:
-        """Steps of either sign down to the faintest."""
-        # By the ramp alone: neighbours are evidence of their own.
+    def _faint(self, rows: slice) -> pd.DataFrame:
+        """Steps of either sign down to the faintest, by the detector's own priors."""
         steps = self.settings.steps
-        detector = StepDetector(self.search.faintest, max_jumps=steps.max_jumps, average=0.0, prior="none")
-        found = detector(reads, torch.from_numpy(self.noise[rows]), self.sampling)
+        # Rates of other integrations are not at hand; what its neighbours tell is.
+        prior = "neighbours" if steps.around else steps.prior
+        detector = replace(steps, threshold=self.search.faintest, average=0.0, prior=prior)
+        wide = slice(max(0, rows.start - detector.margin), min(self.cube.shape[1], rows.stop + detector.margin))
+        found = detector(self._reads(wide), torch.from_numpy(self.noise[wide]), self.sampling)
         names = ("group", "y", "x", "amplitude", "snr")
-        return pd.DataFrame({name: getattr(found, name).numpy() for name in names}).assign(type=0, listed=False)
+        table = pd.DataFrame({name: getattr(found, name).numpy() for name in names})
+        table = table.assign(y=table.y + wide.start - rows.start, type=0, listed=False)
+        return table[table.y.between(0, rows.stop - rows.start - 1)].reset_index(drop=True)
+
+    def _reads(self, rows: slice) -> Tensor:
+        """Reads of some rows, e-; NaN where they are not used."""
+        reads = np.array(self.cube[:, rows], np.float32)
+        if self.ramp.reference is not None:
+            reads[:, self.ramp.reference[rows]] = np.nan
+        reads[: self.exposure.masked_groups, self.persisting[rows]] = np.nan
+        return torch.from_numpy(reads)
 
     def _proposed(self, odds: Tensor, table: pd.DataFrame, reads: Tensor, rows: slice) -> pd.DataFrame:
         """The network's own peaks in time, away from what is known, with the likelihood's view of them."""

@@ -179,11 +179,13 @@ class FusionFit:
         penalty: of the squared weights of standardised features.
         proposals: false voxels that the network may propose, per 10^6 pixel-frames.
         faintest: significance of the faintest steps among the candidates.
+        without: features to leave out, by their names or those that their bends begin with.
     """
 
     penalty: NonNegative = 3.0
     proposals: NonNegative = 300.0
     faintest: NonNegative = 3.5
+    without: tuple[str, ...] = ()
 
     def __call__(self, table: pd.DataFrame, quiet_area: float, with_network: bool) -> Fusion:
         """Fit on candidates of validation exposures.
@@ -214,6 +216,7 @@ class FusionFit:
                 "validation exposures with events and with noise", f"{counts.tolist()} candidates a class", "add data"
             )
         inputs = features(shape.usable(chosen), with_network)
+        inputs = inputs[[name for name in inputs if str(name).split(">")[0] not in self.without]]
         mean, scale = inputs.mean().to_numpy(float), inputs.std(ddof=0).to_numpy(float)
         scale = np.where(scale > 1e-9, scale, 1.0)
         weights, bias = _logistic((inputs.to_numpy(float) - mean) / scale, chosen.label.to_numpy(int), self.penalty)

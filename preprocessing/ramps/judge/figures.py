@@ -19,6 +19,7 @@ COLOURS = {
     "network": "#e6550d",
     "fusion": "#31a354",
     "fusion_without_network": "#9e9ac8",
+    "fusion_untrained": "#e7298a",
 }
 
 

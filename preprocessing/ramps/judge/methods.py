@@ -14,11 +14,13 @@ from astrid_ml.preprocessing.ramps.fusion.evidence import BAND_VOXELS, EvidenceS
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
     UNDECIDED,
+    Fusion,
     fused_probabilities,
     likelihood_scores,
     log_odds,
 )
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
+from astrid_ml.preprocessing.ramps.fusion.plain import PlainFusion
 from astrid_ml.preprocessing.ramps.fusion.truth import labelled
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.judge.truth import Truth
@@ -27,6 +29,7 @@ from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 from astrid_ml.types import Array, Floats, Ints, Mask
 
 SINGLES = ("two_point", "likelihood", "network")
+UNTRAINED = "fusion_untrained"  # the fusion that comes with the package, or that a file holds
 _FAINTEST_RATIO = 3.0  # sigmas from which a two-point difference is a claim at all
 
 
@@ -65,8 +68,14 @@ class ExposureScores:
     area: float
 
 
-def own_thresholds(network: RampNetwork | None, settings: Processing) -> dict[str, float]:
-    """The score from which each method lists a step in its ordinary use."""
+def own_thresholds(network: RampNetwork | None, settings: Processing, plain: bool = False) -> dict[str, float]:
+    """The score from which each method lists a step in its ordinary use.
+
+    Args:
+        network: from a checkpoint, or None.
+        settings: of the detectors.
+        plain: whether a fusion of no checkpoint is compared; its scores are those above its own threshold.
+    """
     out = {
         "two_point": (settings.twopoint or TwoPoint()).threshold,
         "likelihood": settings.steps.threshold,
@@ -74,7 +83,7 @@ def own_thresholds(network: RampNetwork | None, settings: Processing) -> dict[st
     if network is not None:
         out["network"] = network.fusions["fusion"].network_threshold
         out |= {name: network.fusions[name].threshold for name in FUSIONS}
-    return out
+    return out | ({UNTRAINED: 0.0} if plain else {})
 
 
 def score_exposure(
@@ -84,6 +93,7 @@ def score_exposure(
     truth: Truth,
     network: RampNetwork | None,
     windows: Windows,
+    plain: PlainFusion | None = None,
 ) -> tuple[ExposureScores, pd.DataFrame]:
     """All methods on one exposure.
 
@@ -94,6 +104,7 @@ def score_exposure(
         truth: the exposure's.
         network: from a checkpoint, or None.
         windows: the network's.
+        plain: a fusion of no checkpoint, or None.
 
     Returns:
         The scores, and the table of candidates.
@@ -106,6 +117,8 @@ def score_exposure(
     shape = ramp.shape[1:]
     table, pairs = (_labelled(part, codes, shape, ramp.shape[0]) for part in (table, pairs))
     scores = _scores(table, search.faintest, network)
+    if plain is not None:
+        scores[UNTRAINED] = _by_fusion(plain.of(ramp), table, search.faintest, above_threshold=True)
     claims = {"two_point": _claims(np.repeat(pairs[["ratio"]].to_numpy(float), 4, axis=1), pairs, number)}
     claims |= {name: _claims(values, table, number) for name, values in scores.items()}
     tables = {name: pairs if name == "two_point" else table for name in claims}
@@ -120,12 +133,15 @@ def _scores(table: pd.DataFrame, faintest: float, network: RampNetwork | None) -
         return out
     odds = table[[f"network_{name}" for name in ANOMALIES]].to_numpy(float)
     out["network"] = np.column_stack([network_best(table), odds])
-    for name in FUSIONS:
-        probability = fused_probabilities(network.fusions[name], table, faintest)
-        scores = np.column_stack([log_odds(probability), probability[:, 1:]])
-        scores[probability[:, 0] >= 1.0] = -np.inf
-        out[name] = scores
-    return out
+    return out | {name: _by_fusion(network.fusions[name], table, faintest) for name in FUSIONS}
+
+
+def _by_fusion(fusion: Fusion, table: pd.DataFrame, faintest: float, above_threshold: bool = False) -> Floats:
+    probability = fused_probabilities(fusion, table, faintest)
+    odds = log_odds(probability) - (fusion.threshold if above_threshold else 0.0)
+    scores: Floats = np.column_stack([odds, probability[:, 1:]])
+    scores[probability[:, 0] >= 1.0] = -np.inf
+    return scores
 
 
 def _claims(scores: Floats, table: pd.DataFrame, number: int) -> Claims:

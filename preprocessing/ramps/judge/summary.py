@@ -12,7 +12,7 @@ from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.metrics.ranking import completeness
 from astrid_ml.preprocessing.ramps.fusion.fusion import UNDECIDED, level_exceeded_by
 from astrid_ml.preprocessing.ramps.judge.curves import Ranked, Values, defined, interval, mean_of_defined
-from astrid_ml.preprocessing.ramps.judge.methods import SINGLES, Claims, ExposureScores
+from astrid_ml.preprocessing.ramps.judge.methods import SINGLES, UNTRAINED, Claims, ExposureScores
 from astrid_ml.preprocessing.ramps.judge.truth import BINS
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
 
@@ -54,8 +54,11 @@ class Comparison:
             "completeness_in_use": {m: self._complete(m, self.own) for m in self.methods},
         }
         if FUSION in self.methods:
-            out["fusion_less_best_single"] = self._paired(SINGLES)
-            out["fusion_less_fusion_without_network"] = self._paired((PLAIN,))
+            out["fusion_less_best_single"] = self._paired(FUSION, SINGLES)
+            out["fusion_less_fusion_without_network"] = self._paired(FUSION, (PLAIN,))
+        if UNTRAINED in self.methods:
+            singles = tuple(name for name in SINGLES if name in self.methods)
+            out[f"{UNTRAINED}_less_best_single"] = self._paired(UNTRAINED, singles)
         return out
 
     # ---- one method -----------------------------------------------------------------------------------------
@@ -110,25 +113,29 @@ class Comparison:
 
     # ---- two methods ----------------------------------------------------------------------------------------
 
-    def _paired(self, rivals: Sequence[str]) -> dict[str, Any]:
-        """Fusion less the best rival, drawn together: AUCPR of each class, completeness at equal false positives."""
+    def _paired(self, ours: str, rivals: Sequence[str]) -> dict[str, Any]:
+        """A fusion less the best rival, drawn together: AUCPR of each class, completeness at equal false positives."""
         areas: dict[str, dict[str, Values]] = {
-            m: {name: self.ranked(m, name).areas for name in ANOMALIES} for m in (FUSION, *rivals)
+            m: {name: self.ranked(m, name).areas for name in ANOMALIES} for m in (ours, *rivals)
         }
-        bins = {m: self._bins(m, self.matched) for m in (FUSION, *rivals)}
+        bins = {m: self._bins(m, self.matched) for m in (ours, *rivals)}
         return {
-            "aucpr": {key: self._less(areas, rivals, key) for key in ANOMALIES},
-            "aucpr_mean": self._less({m: {"mean": _mean(list(v.values()))} for m, v in areas.items()}, rivals, "mean"),
-            "completeness": {key: self._less(bins, rivals, key) for key in (*BIN_NAMES, "mean")},
+            "aucpr": {key: self._less(areas, ours, rivals, key) for key in ANOMALIES},
+            "aucpr_mean": self._less(
+                {m: {"mean": _mean(list(v.values()))} for m, v in areas.items()}, ours, rivals, "mean"
+            ),
+            "completeness": {key: self._less(bins, ours, rivals, key) for key in (*BIN_NAMES, "mean")},
         }
 
-    def _less(self, values: dict[str, dict[str, Values]], rivals: Sequence[str], key: str) -> dict[str, Any]:
+    def _less(
+        self, values: dict[str, dict[str, Values]], ours: str, rivals: Sequence[str], key: str
+    ) -> dict[str, Any]:
         alone = {m: self._alone(values[m][key]) for m in rivals}
         there = {m: value for m, value in alone.items() if value is not None}
         if not there:
             return {"rival": None, "difference": None}
         best = max(there, key=lambda m: there[m])
-        one, two = values[FUSION][key], values[best][key]
+        one, two = values[ours][key], values[best][key]
         return {"rival": best, "difference": self._number(lambda weights: one(weights) - two(weights))}
 
     def _alone(self, value: Values) -> float | None:

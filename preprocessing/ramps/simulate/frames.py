@@ -112,7 +112,9 @@ def strip(
     signal += random.normal(0, detector.ktc, (h, n_cols)).astype(np.float32)
     white = np.hypot(detector.read_noise, detector.extra_noise)
     signal += random.normal(0, white, signal.shape).astype(np.float32)
-    signal += np.repeat(common, -(-n_cols // common.shape[2]), axis=2)[:, :, :n_cols]
+    # The last channel takes the columns that fill no channel of their own.
+    channel = np.minimum(np.arange(n_cols) // CHANNEL_WIDTH, common.shape[2] - 1)
+    signal += common[:, :, channel]
     signal[:, :, 1::2] += detector.even_odd
     dn = np.clip(np.rint(signal / detector.gain + detector.bias), 0, detector.saturation_dn)
     # A saturated pixel stays so to the end of the integration.

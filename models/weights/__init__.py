@@ -1,0 +1,1 @@
+"""Weights that come with the package: plain numbers in JSON, a card and a digest for each. ``make weights`` makes them."""
