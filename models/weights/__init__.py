@@ -1,1 +1,1 @@
-"""Weights that come with the package: plain numbers in JSON, a card and a digest for each. ``make weights`` makes them."""
+"""Weights that come with the package: plain numbers, each with a card and a digest. ``make weights`` makes them."""

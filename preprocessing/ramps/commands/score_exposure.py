@@ -89,9 +89,7 @@ class ScoreExposure:
         with tempfile.TemporaryDirectory() as work:
             processed = process(Exposure(ramp, self.processing), Path(work) / "cube.npy")
             cube = np.load(Path(work) / "cube.npy", mmap_mode="r")
-            score, table = score_exposure(
-                0, processed, cube, truth, network, self.windows, plain_fusion(self.fusion)
-            )
+            score, table = score_exposure(0, processed, cube, truth, network, self.windows, plain_fusion(self.fusion))
         slopes.add(truth, processed, item.path)
         plain = replace(processed, jumps=with_probability(processed.jumps, processed.counts["pixels"]))
         lists["likelihood"].add(truth, plain, None)

@@ -164,8 +164,8 @@ class Exposure:
 def full_groups(reads: Floats32, limit: float | Floats32, sampling: ReadTimes) -> Mask:
     """Groups of which a read is saturated, (n_groups, h, w).
 
-    A mean of several reads hides that the last ones are: they are where the pixel's rise goes on to the limit within the
-    group, or where the group after is full.
+    A mean of several reads hides that the last ones are: they are where the pixel's rise goes on to the limit within
+    the group, or where the group after is full.
 
     Args:
         reads: means of the groups, (n_groups, h, w).

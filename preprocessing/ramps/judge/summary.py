@@ -127,9 +127,7 @@ class Comparison:
             "completeness": {key: self._less(bins, ours, rivals, key) for key in (*BIN_NAMES, "mean")},
         }
 
-    def _less(
-        self, values: dict[str, dict[str, Values]], ours: str, rivals: Sequence[str], key: str
-    ) -> dict[str, Any]:
+    def _less(self, values: dict[str, dict[str, Values]], ours: str, rivals: Sequence[str], key: str) -> dict[str, Any]:
         alone = {m: self._alone(values[m][key]) for m in rivals}
         there = {m: value for m, value in alone.items() if value is not None}
         if not there:
