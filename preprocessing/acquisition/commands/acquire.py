@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.csv_text import marked
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import whole, write_json, write_text
@@ -91,7 +92,7 @@ class AcquireCommand:
             plain = table.apply(lambda column: column.map(_in_a_cell))
             write_table(plain, folder / "quality_control.parquet")
             with whole(folder / "quality_control.csv") as part:
-                plain.to_csv(part, index=False)
+                marked(plain).to_csv(part, index=False)
         write_text(folder / "report.html", acquisition_page(account, self.name))
 
     def _summary(self, account: AcquisitionAccount, stages: list[str], left: dict[str, int]) -> dict[str, Any]:

@@ -74,7 +74,8 @@ def _reasons(report: Mapping[str, Any]) -> list[View]:
     renamed = report["catalogue"]["targets_renamed"]
     names = pd.DataFrame({"name here": [*renamed], "name in the catalogue": [*renamed.values()]})[:SHOWN]
     told = f"Targets whose files would be those of an earlier one ({len(names):,} of {len(renamed):,})."
-    return [views.table(names, told, css="short")][: len(names)] + [
+    shown: list[View] = [views.table(names, told, css="short")] if renamed else []
+    return shown + [
         views.table(pd.DataFrame({"reason": [*counts], "number": [*counts.values()]}), f"{title}.")
         for title, counts in found.items()
         if counts

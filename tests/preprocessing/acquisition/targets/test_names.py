@@ -74,5 +74,7 @@ def test_a_catalogue_of_such_names_is_asked_for_as_a_whole(tmp_path: Path) -> No
     assert "SN/1" in page and "(2 of 2)" in page
     said = AcquireCommand(data_set, str(tmp_path / "seen"), dry_run=True).run()
     assert said["targets_renamed"].startswith("2, whose files would be those of an earlier one: SN/1 is SN/1-")
-    fine = AcquireCommand(Acquisition({"own": lambda _: OwnArchive()}, fields=("M101",)), str(tmp_path / "one"), dry_run=True)
+    fine = AcquireCommand(
+        Acquisition({"own": lambda _: OwnArchive()}, fields=("M101",)), str(tmp_path / "one"), dry_run=True
+    )
     assert "targets_renamed" not in fine.run()

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.differencing.pixels.fill import fill_all
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract import steps, zogy
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
@@ -63,7 +64,6 @@ def test_filled_planes_go_as_they_are_used(monkeypatch: pytest.MonkeyPatch) -> N
 
         return step
 
-    fill_all = steps.fill_all
     monkeypatch.setattr(steps, "fill_all", filled)
     for name in ("_spectra", "_add_shake"):
         monkeypatch.setattr(zogy, name, seen(name, getattr(zogy, name)))
