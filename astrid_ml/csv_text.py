@@ -17,6 +17,60 @@ DELIMITERS = (",", ";", "\t", "|")
 TEXT = "text"
 # What tables write where a number is unknown.
 NOTHING = ("", "nan", "NaN", "NAN", "-nan", "NA", "N/A", "n/a", "null", "NULL", "None", "none", "--", "<NA>", "masked")
+# How a cell begins that a spreadsheet works out, be it marked already; numbers and dashes it does not work out.
+_STARTS = r"[=+\-@\t\n\uff1d\uff0b\uff0d\uff20]"  # the last four are the wide ones of East Asian keyboards
+_FORMULA = re.compile(f"'*{_STARTS}")
+_HARMLESS = re.compile(r"[-+]+|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+_MARKED = re.compile(f"'+{_STARTS}")
+
+
+def marked(table: pd.DataFrame) -> pd.DataFrame:
+    """A table to be written as CSV: texts that a spreadsheet would work out get an apostrophe before them.
+
+    Names come of catalogues that nobody trusts, and ``=cmd|...`` is a command there. Numbers stay as they are, whether
+    they are numbers or texts of them. ``read_csv_text`` takes the apostrophe away, so that each text is read as it was;
+    but carriage returns become line feeds, for pandas puts no quotes around them, and the rest would be another cell.
+
+    Args:
+        table: with any columns; names of columns are marked too.
+
+    Example:
+        >>> table = pd.DataFrame({"name": ["=1+1", "-1.5", "SN-1", "'-x"], "z": [-1.0, 2.0, 3.0, 4.0]})
+        >>> marked(table).to_csv(index=False)
+        "name,z\\n'=1+1,-1.0\\n-1.5,2.0\\nSN-1,3.0\\n''-x,4.0\\n"
+    """
+    texts = [place for place, kind in enumerate(table.dtypes) if not pd.api.types.is_numeric_dtype(kind)]
+    out = table.copy(deep=False)
+    for place in texts:
+        before = table.iloc[:, place].tolist()
+        cells = [_mark(cell) for cell in before]
+        if any(a is not b for a, b in zip(cells, before, strict=True)):
+            out.isetitem(place, pd.array(cells, dtype=object))
+    out.columns = pd.Index([_mark(name) for name in table.columns])
+    return out
+
+
+def _mark(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = re.sub("\r\n?", "\n", cell) if "\r" in cell else cell
+    return f"'{text}" if _FORMULA.match(text) and not _HARMLESS.fullmatch(text) else text
+
+
+def _unmarked(table: pd.DataFrame, text: str) -> pd.DataFrame:
+    """The table without the apostrophes of :func:`marked`."""
+    if not re.search(f"'{_STARTS}", text):
+        return table
+    for place, kind in enumerate(table.dtypes):
+        if not pd.api.types.is_numeric_dtype(kind):
+            cells = table.iloc[:, place]
+            table.isetitem(place, cells.map(_unmark, na_action="ignore").astype(kind).array)
+    table.columns = pd.Index([_unmark(name) for name in table.columns])
+    return table
+
+
+def _unmark(cell: Any) -> Any:
+    return cell[1:] if isinstance(cell, str) and _MARKED.match(cell) else cell
 
 
 def read_csv_text(
@@ -69,7 +123,7 @@ def read_csv_text(
         good, numbers, bad = _split(body, delimiter)
         frame = pd.read_csv(io.StringIO(good), **{**options, "sep": ","}).assign(_row=numbers)
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    return frame, meanings, bad
+    return _unmarked(frame, text), meanings, bad
 
 
 def _heads(comment: str, row: str) -> bool:

@@ -13,6 +13,7 @@ from astrid_ml.audit.audit import Audit
 from astrid_ml.audit.copies import Copies, copies_in, stamp_of
 from astrid_ml.audit.duplicates import DuplicateSearch
 from astrid_ml.contracts.pipeline import SampleSource
+from astrid_ml.csv_text import marked
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json, write_text
 from astrid_ml.progress import waiting
@@ -85,9 +86,9 @@ def _other_leaks(source: SampleSource, audit: Audit) -> dict[str, str]:
 
 def _write(source: SampleSource, found: Copies, folder: Path, content: dict[str, Any]) -> None:
     write_json(folder / "audit.json", content)
-    write_text(folder / "copies.csv", found.table(source.index, source.channels).to_csv(index=False))
+    write_text(folder / "copies.csv", marked(found.table(source.index, source.channels)).to_csv(index=False))
     families = pd.DataFrame({"id": source.index["id"], "family": found.families, "set": source.index["set"]})
-    write_text(folder / "families.csv", families.to_csv(index=False))
+    write_text(folder / "families.csv", marked(families).to_csv(index=False))
     if found.pairs:
         draw(source, found, folder / "copies.png")
 

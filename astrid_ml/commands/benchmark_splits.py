@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.scoring import HasPurpose
+from astrid_ml.csv_text import marked
 from astrid_ml.dataset.derived import with_labels
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import PairedDifference
@@ -86,7 +87,7 @@ def benchmark_splits(
     words = sentences(rows, honest.name)
     table = pd.DataFrame([row.plain() for row in rows])
     with whole(folder / "benchmark_splits.csv") as part:
-        table.to_csv(part, index=False)
+        marked(table).to_csv(part, index=False)
     write_text(folder / "benchmark_splits.json", json_text({"sentences": words, "rows": [r.plain() for r in rows]}))
     write_text(folder / "benchmark_splits.html", split_page(rows, words, str(config["name"])))
     return {"result": " ".join(words), "report": str(folder / "benchmark_splits.html")}

@@ -11,6 +11,7 @@ import pandas as pd
 
 from astrid_ml.checkpoint.load import load_model
 from astrid_ml.contracts.columns import columns_of
+from astrid_ml.csv_text import marked
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import PairedDifference
 from astrid_ml.evaluation.rankings import Ranking
@@ -103,7 +104,7 @@ def matrix(config: dict[str, Any], folder: Path, asked: MatrixWanted) -> dict[st
     cells = [cell for seed in asked.seeds for cell in cells_of_seed(work, rounds, asked, seed)]
     table = pd.DataFrame([cell.plain() for cell in cells])
     with whole(folder / "matrix.csv") as part:
-        table.to_csv(part, index=False)
+        marked(table).to_csv(part, index=False)
     told = sentences(table, asked)
     content = {"column": asked.column, "values": values, "sentences": told, "cells": [c.plain() for c in cells]}
     write_text(folder / "matrix.json", json_text(content))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.csv_text import marked
 from astrid_ml.dataset.data_card import index_meaning
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.described.columns import SPELLINGS, ColumnMeaning, TableMeaning, printable_ascii
@@ -228,7 +229,7 @@ def write_fits(part: SameSize, path: Path) -> int:
             names.append(f"{folder.name}/{place:07d}.fits")
             with whole(path.parent / names[-1]) as draft:
                 fits.HDUList([first, *hdus]).writeto(draft, overwrite=True)
-    write_text(path.with_suffix(".csv"), part.table.assign(file=names).to_csv(index=False))
+    write_text(path.with_suffix(".csv"), marked(part.table.assign(file=names)).to_csv(index=False))
     return len(names) + 1
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from astrid_ml.csv_text import marked
 from astrid_ml.experiments.loop import TRIALS
 from astrid_ml.experiments.samples import SAMPLES, deciding, placed, validated_on
 from astrid_ml.experiments.space import Parameter
@@ -142,7 +143,7 @@ def write_results(study: SweepStudy, folder: Path, name: str, best: str | None) 
     with whole(folder / "leaderboard.parquet") as part:
         table.to_parquet(part, index=False)
     with whole(folder / "leaderboard.csv") as part:
-        table.to_csv(part, index=False)
+        marked(table).to_csv(part, index=False)
     if best is not None:
         place = folder / BEST / "experiment"
         place.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from astrid_ml.csv_text import marked
 from astrid_ml.files import whole, write_json
 from astrid_ml.tracking.loggers import SafeLogger
 
@@ -121,7 +122,8 @@ def put_table(logger: SafeLogger, rows: Sequence[tuple[str, float | None, str]])
     if logger.kind == "csv":
         import pandas as pd
 
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(_csv_folder(logger) / f"{TABLE}.csv", index=False)
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        marked(table).to_csv(_csv_folder(logger) / f"{TABLE}.csv", index=False)
     elif logger.kind == "tensorboard":
         lines = [" | ".join(COLUMNS), " | ".join("---" for _ in COLUMNS)]
         lines += [f"{name} | {'' if value is None else repr(value)} | {why}" for name, value, why in rows]

@@ -167,7 +167,7 @@ class Acquisition:
             parts.append(one_each(self.select(read_targets(path, {**self.columns}))))
         if self.moving.table is not None:
             parts.append(self.moving.read())
-        return reduce(TargetList.joined, parts)
+        return reduce(TargetList.joined, parts).told_apart()
 
     def _brokers(self, client: ArchiveClient) -> Mapping[str, Broker]:
         return {name: make(client) for name, make in self.brokers.items()}

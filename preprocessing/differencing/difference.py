@@ -291,6 +291,7 @@ class Subtraction(Registering):
             if sky is None:
                 break
             without = replace(pair, science=torch.where(pair.masks[0], pair.science, pair.science - sky))
+            del sky  # a plane that would stay while the pair is subtracted again
             again = given(self, "tiles", self.tiles(self._subtracted, without))
             seen = thinned(faint(ready, result.mask))
             before, after = (abs(robust_mean_std(thinned(r.significance)[seen])[0]) for r in (result, again))

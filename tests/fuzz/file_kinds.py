@@ -12,7 +12,8 @@ import tarfile
 import tempfile
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -289,6 +290,13 @@ KINDS = {
 }
 
 
+@contextmanager
+def silent() -> Iterator[None]:
+    """A block whose words and progress nobody reads; what the system itself says of a crash is still told."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
+
+
 def read(item: tuple[str, str]) -> dict[str, Any]:
     """What came of a file: its counts, or the three parts that tell what is wrong, or what a user should never see.
 
@@ -301,7 +309,8 @@ def read(item: tuple[str, str]) -> dict[str, Any]:
     SAID.clear()
     be_watched(False)  # as the process of a command, which looks at files from outside
     try:
-        counts = KINDS[name].read(Path(path))
+        with silent():
+            counts = KINDS[name].read(Path(path))
         return {"outcome": "read", **counts, "words": " | ".join(dict.fromkeys(SAID))}
     except UserError as error:
         return {"outcome": "refused", "words": str(error)[:300]}

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.csv_text import marked
 from astrid_ml.errors import UserError
 from astrid_ml.files import write_json, write_text
 from astrid_ml.progress import waiting
@@ -67,7 +68,7 @@ class RefereeCommand:
         folder.mkdir(parents=True, exist_ok=True)
         rows = [asdict(item) for item in items]
         write_json(folder / "referee.json", {"input": self.input, "verdicts": counts, "items": rows})
-        write_text(folder / "referee.csv", pd.DataFrame(rows).to_csv(index=False))
+        write_text(folder / "referee.csv", marked(pd.DataFrame(rows)).to_csv(index=False))
         write_text(folder / "referee.html", referee_page(Path(self.input).name, items))
         told = {item.name: f"{item.verdict}: {item.found}" for item in items}
         verdict = ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from astrid_ml.csv_text import marked
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import whole, write_json, write_text
@@ -16,7 +18,7 @@ from astrid_ml.preprocessing.acquisition.data_set import Acquisition
 from astrid_ml.preprocessing.acquisition.report.account import AcquisitionAccount, account_of
 from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
 from astrid_ml.preprocessing.acquisition.stages.alerts import alerts_account, bring_alerts
-from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, Campaign, distinct
+from astrid_ml.preprocessing.acquisition.stages.campaign import RECORDS, Campaign
 from astrid_ml.preprocessing.acquisition.stages.making import forget_pixels
 from astrid_ml.preprocessing.acquisition.stages.run import Order, Stage, left_to_do, refuse_early, run_stages, stages_of
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
@@ -61,7 +63,6 @@ class AcquireCommand:
         folder.mkdir(parents=True, exist_ok=True)
         with self.acquisition.opened(folder) as asked:
             targets = self.acquisition.targets(folder)
-            distinct(targets.targets())
             mixed = self.pipeline.allow_mixed or self.acquisition.pairs.allow_mixed
             pipeline = replace(self.pipeline, allow_mixed=mixed)
             campaign = Campaign(asked, folder, targets, pipeline, self._executor(), self.retry_absent)
@@ -91,7 +92,7 @@ class AcquireCommand:
             plain = table.apply(lambda column: column.map(_in_a_cell))
             write_table(plain, folder / "quality_control.parquet")
             with whole(folder / "quality_control.csv") as part:
-                plain.to_csv(part, index=False)
+                marked(plain).to_csv(part, index=False)
         write_text(folder / "report.html", acquisition_page(account, self.name))
 
     def _summary(self, account: AcquisitionAccount, stages: list[str], left: dict[str, int]) -> dict[str, Any]:
@@ -99,6 +100,7 @@ class AcquireCommand:
         wanted = report["query"]["images_wanted"]
         said: dict[str, Any] = {
             "targets": report["catalogue"]["targets"],
+            **_told_apart(report["catalogue"]["targets_renamed"]),
             "files_absent": report["query"]["files_absent"] + report["download"]["files_absent"],
             "targets_with_images": report["query"]["targets_with_images"],
             "targets_with_pairs": report["query"]["targets_with_pairs"],
@@ -128,6 +130,14 @@ class AcquireCommand:
         if account.failed:
             said["failed_because"] = _in_words(account.why_failed, self.output_dir)
         return said | {"output_dir": self.output_dir}
+
+
+def _told_apart(renamed: Mapping[str, str]) -> dict[str, str]:
+    """Targets that were renamed since their files would be those of an earlier one; nothing where there is none."""
+    if not renamed:
+        return {}
+    own, name = next(iter(renamed.items()))
+    return {"targets_renamed": f"{len(renamed)}, whose files would be those of an earlier one: {name} is {own}"}
 
 
 def _in_words(reasons: Counter[str], folder: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.csv_text import marked
 from astrid_ml.errors import UserError
 from astrid_ml.files import link, whole, write_json
 from astrid_ml.preprocessing.acquisition.archives.archive import Observation
@@ -84,7 +85,7 @@ def write_manifest(rows: Sequence[Mapping[str, Any]], folder: Path) -> Path | No
     table = pd.DataFrame(rows)
     write_table(table, folder / "manifest.parquet")
     with whole(folder / "manifest.csv") as part:
-        table.to_csv(part, index=False)
+        marked(table).to_csv(part, index=False)
     return folder / "manifest.csv"
 
 

@@ -71,7 +71,11 @@ def _reasons(report: Mapping[str, Any]) -> list[View]:
         "Files that did not come": report["download"]["files_failed_by_reason"],
         "Pairs that are incomplete": report["organize"]["pairs_incomplete_by_reason"],
     }
-    return [
+    renamed = report["catalogue"]["targets_renamed"]
+    names = pd.DataFrame({"name here": [*renamed], "name in the catalogue": [*renamed.values()]})[:SHOWN]
+    told = f"Targets whose files would be those of an earlier one ({len(names):,} of {len(renamed):,})."
+    shown: list[View] = [views.table(names, told, css="short")] if renamed else []
+    return shown + [
         views.table(pd.DataFrame({"reason": [*counts], "number": [*counts.values()]}), f"{title}.")
         for title, counts in found.items()
         if counts

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from astrid_ml.csv_text import marked
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.acquisition.client.stop import asking_threads
 from astrid_ml.preprocessing.acquisition.pairs.choose import TargetPlan, pairs_table
@@ -125,9 +126,9 @@ def write_pairs(campaign: Campaign, targets: Sequence[Target]) -> None:
     """
     with whole(campaign.folder / "pairs.csv") as part, TableWriter(campaign.folder / "pairs.parquet") as writer:
         first = pairs_table([])
-        first.to_csv(part, index=False)
+        marked(first).to_csv(part, index=False)
         writer.write(first)
         for plan in campaign.each_plan(targets):
             table = pairs_table([plan])
-            table.to_csv(part, index=False, header=False, mode="a")
+            marked(table).to_csv(part, index=False, header=False, mode="a")
             writer.write(table)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.fingerprint import file_hash, fingerprint
 from astrid_ml.preprocessing.acquisition.archives.alerce import Broker
@@ -173,21 +172,3 @@ def _by_content(rules: LabelTriplets) -> tuple[LabelTriplets, list[str | None]]:
     tables = [rules.known, rules.spoilt.hand_list]
     plain_rules = replace(rules, known=None, spoilt=replace(rules.spoilt, hand_list=None))
     return plain_rules, [None if path is None else file_hash(Path(path)) for path in tables]
-
-
-def distinct(targets: Sequence[Target]) -> None:
-    """Refuse targets whose names are one name of a file.
-
-    Args:
-        targets: of a catalogue.
-
-    Raises:
-        UserError: names both.
-    """
-    seen: dict[str, str] = {}
-    for target in targets:
-        name = plain(target.name).casefold()
-        if name in seen:
-            got = f"{seen[name]} and {target.name}"
-            raise UserError("targets whose names differ as names of files", got, "rename one of them in the catalogue")
-        seen[name] = target.name

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from astrid_ml.crossmatch.marks import is_mark
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.preprocessing.acquisition.targets.dates import dates_of, years_of
+from astrid_ml.preprocessing.acquisition.targets.file_names import plain, short_digest
 from astrid_ml.preprocessing.acquisition.targets.notations import coordinates_of
 from astrid_ml.preprocessing.acquisition.targets.origins import is_json, open_supernovae, roles_of
 from astrid_ml.tables import read_table
@@ -55,6 +57,7 @@ class TargetList:
         all_places: ra, dec (deg) of all rows that can be used, chosen or not; None where all were chosen.
         moving: name -> the target, of those that are there for a moment.
         tracks: object, mjd, ra, dec (deg) of all known places of moving objects; None without any.
+        renamed: name -> what the row itself says, of targets that would share their files with an earlier one.
     """
 
     rows: pd.DataFrame
@@ -64,6 +67,7 @@ class TargetList:
     all_places: pd.DataFrame | None = None
     moving: Mapping[str, Target] = field(default_factory=dict)
     tracks: pd.DataFrame | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def everything(self) -> pd.DataFrame:
@@ -96,6 +100,30 @@ class TargetList:
         dropped, moving = (*self.dropped, *other.dropped), {**self.moving, **other.moving}
         return TargetList(rows, self.read + other.read, dropped, dict(left_out), places, moving, tracks)
 
+    def told_apart(self) -> TargetList:
+        """These targets, each with files of its own: ``SN 1`` and ``SN/1`` are one name of a file, as are two letters
+        that differ in their case alone. The later one has a digest of its row behind its name.
+
+        Example:
+            >>> rows = pd.DataFrame({"name": ["SN 1", "SN/1"], "ra": [1.0, 2.0], "dec": [0.0, 0.0]})
+            >>> read = TargetList(rows, 2).told_apart()
+            >>> read.rows["name"].tolist(), read.renamed
+            (['SN 1', 'SN/1-2707e166'], {'SN/1-2707e166': 'SN/1'})
+        """
+        taken, names, renamed, moving = set[str](), list[str](), dict[str, str](), dict(self.moving)
+        for name, ra, dec in zip(*(self.rows[column].tolist() for column in ("name", "ra", "dec")), strict=True):
+            tries = (f"{name}-{short_digest(name, repr(ra), repr(dec), *['again'] * n)}" for n in count())
+            own = name
+            while plain(own).casefold() in taken:
+                own = next(tries)
+            taken.add(plain(own).casefold())
+            names.append(own)
+            if own != name:
+                renamed[own] = name
+                if name in moving and (moving[name].ra, moving[name].dec) == (ra, dec):
+                    moving[own] = replace(moving.pop(name), name=own)
+        return replace(self, rows=self.rows.assign(name=names), moving=moving, renamed=renamed)
+
     def account(self) -> dict[str, Any]:
         """The first steps of the funnel: rows read, unusable by reason, left out by reason, kept."""
         reasons = Counter(reason.split(": '")[0] for _, reason in self.dropped)
@@ -106,6 +134,7 @@ class TargetList:
             "rows_unusable_examples": [f"row {row}: {reason}" for row, reason in self.dropped[:10]],
             "rows_left_out": dict(self.left_out),
             "targets": len(self.rows),
+            "targets_renamed": dict(self.renamed),
         }
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from astropy.io import fits
 
+from astrid_ml.csv_text import marked
 from astrid_ml.described.columns import TableMeaning
 from astrid_ml.described.formats import formats_of, write_described
 from astrid_ml.errors import UserError
@@ -121,7 +122,7 @@ class InjectCommand:
         assert image.hdu is not None  # it was loaded from a file
         write_like(path, image.hdu, target, added, variance)
         with whole(folder / "truth.csv") as part:
-            truth.to_csv(part, index=False)
+            marked(truth).to_csv(part, index=False)
         meaning = TableMeaning("truth", image.unit, image.zero_point)
         write_described(truth, folder / "truth.parquet", meaning, formats)
         said = {"sources": len(truth), "image": str(target), "truth": str(folder / "truth.csv")}

@@ -13,14 +13,14 @@ from astrid_ml.preprocessing.differencing.pixels.masks import grow_where_felt
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.subtract.gaussian import convolved_difference, matching_kernels
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
-from astrid_ml.preprocessing.differencing.subtract.zogy import zogy
+from astrid_ml.preprocessing.differencing.subtract.zogy import zogy_of
 from astrid_ml.types import InUnits, Whole
 
 
-def _filled(pair: SubtractionInput) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+def _filled(pair: SubtractionInput) -> tuple[list[Tensor], list[Tensor]]:
     either = pair.masks[0] | pair.masks[1]  # one mask for both, so that a star's filled core cancels too
     n, r, v_n, v_r = fill_all((pair.science, pair.reference, *pair.variances), either)
-    return n, r, (v_n, v_r)
+    return [n, r], [v_n, v_r]
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Zogy:
     @torch.no_grad()
     def __call__(self, pair: SubtractionInput) -> SubtractionResult:
         """Subtract one pair; DIFF is D / F_D, in science flux units."""
-        n, r, variances = _filled(pair)
-        z = zogy(
-            n,
-            r,
+        mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)  # before the planes take memory
+        images, variances = _filled(pair)
+        z = zogy_of(
+            images,
             pair.psfs,
             pair.noises,
             variances,
@@ -52,17 +52,16 @@ class Zogy:
             difference_noises=pair.whitening_noises if self.decorrelate else pair.difference_noises,
         )
         variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
-        mask = grow_where_felt(pair.masks[0] | pair.masks[1], self.grow, pair.psfs)
         error = z.score_sigma.div_(z.score_scale)
         return SubtractionResult(z.d.div_(z.flux_scale), z.score_corr, z.psf, variance, mask, error)
 
 
 def _convolved(pair: SubtractionInput, kernels: tuple[Tensor, Tensor], radius: int) -> SubtractionResult:
-    n, r, variances = _filled(pair)
-    diff, significance, psf, variance, error = convolved_difference(
-        n, r, pair.psfs, pair.noises, variances, kernels, pair.flux_ratio
-    )
     mask = grow_where_felt(pair.masks[0] | pair.masks[1], radius, pair.psfs)
+    (n, r), (v_n, v_r) = _filled(pair)
+    diff, significance, psf, variance, error = convolved_difference(
+        n, r, pair.psfs, pair.noises, (v_n, v_r), kernels, pair.flux_ratio
+    )
     return SubtractionResult(diff, significance, psf, variance, mask, error)
 
 

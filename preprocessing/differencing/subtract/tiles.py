@@ -71,6 +71,7 @@ class Tiles:
                 mask[y0:y1, x0:x1] = part.mask[inner]
                 psfs.append(part.psf)
                 quality.update(part.quality)
+                del part  # its planes go before those of the next tile come
         return SubtractionResult(psf=torch.stack(psfs).mean(0), mask=mask, quality=quality, **planes)
 
     def _blended(self, subtract: Subtract, pair: SubtractionInput, grid: int) -> SubtractionResult:
@@ -90,15 +91,23 @@ class Tiles:
                 part = subtract(crop(pair, (ya, yb), (xa, xb), (y / (h - 1), x / (w - 1))))
                 inner = (slice(rows.start - ya, rows.stop - ya), slice(columns.start - xa, columns.stop - xa))
                 weight = along_y[:, None] * along_x[None, :]
-                flux = part.significance * part.flux_error
                 for name, plane in planes.items():
-                    plane[rows, columns] += weight * (flux if name == "flux" else getattr(part, name))[inner]
+                    plane[rows, columns] += weight * _of_part(part, name, inner)
                 mask[rows, columns] |= part.mask[inner]
                 psfs.append(part.psf)
                 quality.update(part.quality)
+                del part, weight  # a tile's planes go before those of the next one come
         significance = planes.pop("flux") / planes["flux_error"]
         psf = torch.stack(psfs).mean(0)
         return SubtractionResult(significance=significance, psf=psf, mask=mask, quality=quality, **planes)
+
+
+def _of_part(part: SubtractionResult, name: str, inner: tuple[slice, slice]) -> Tensor:
+    """A plane of a tile without its margins; its point-source flux is none of those that it holds."""
+    if name == "flux":
+        return part.significance[inner] * part.flux_error[inner]
+    plane: Tensor = getattr(part, name)[inner]
+    return plane
 
 
 def _hats(length: int, tiles: int) -> Iterator[tuple[slice, Tensor, float]]:

@@ -208,9 +208,42 @@ def zogy(
     Raises:
         ValueError: a flux ratio that is not positive, or a PSF larger than the frame.
     """
+    return zogy_of(
+        [science, reference],
+        psfs,
+        noises,
+        [*variances],
+        flux_ratio,
+        astrometric_sigma,
+        margin=margin,
+        difference_noises=difference_noises,
+    )
+
+
+def zogy_of(
+    images: list[Tensor],
+    psfs: tuple[Tensor, Tensor],
+    noises: tuple[Tensor | float, Tensor | float],
+    variances: list[Tensor],
+    flux_ratio: Tensor | float = 1.0,
+    astrometric_sigma: float = 0.0,
+    *,
+    margin: int | None = None,
+    difference_noises: tuple[Tensor | float, Tensor | float] | None = None,
+) -> ProperDifference:
+    """``zogy`` of planes that nobody else holds: each is taken out of its list, and its memory goes when it is used.
+
+    Args:
+        images: science and reference; empty afterwards.
+        psfs, noises, flux_ratio, astrometric_sigma, margin, difference_noises: as in ``zogy``.
+        variances: of both images; empty afterwards.
+
+    Raises:
+        ValueError: a flux ratio that is not positive, or a PSF larger than the frame.
+    """
     if flux_ratio <= 0:
         raise ValueError(f"flux_ratio must be positive, got {flux_ratio}")
-    h, w = science.shape[-2:]
+    h, w = images[0].shape[-2:]
     size = max(psfs[0].shape[-1], psfs[1].shape[-1])
     margin = size if margin is None else margin
     # the variances' kernels are twice the PSFs' size: a smaller frame is padded until they fit
@@ -219,11 +252,11 @@ def zogy(
     box = padded_shape((2 * size, 2 * size), size)
     small = _pair_filters(psfs, noises, 1.0 / flux_ratio, box)
     variance = _score_variance(variances, _variance_kernels(small, box, 2 * size - 1), shape)
-    spectra, flux_scale = _spectra(science, reference, psfs, noises, flux_ratio, shape, difference_noises)
-    images = []
+    spectra, flux_scale = _spectra(images, psfs, noises, flux_ratio, shape, difference_noises)
+    made = []
     while spectra:  # what they are made of in Fourier space, most of the memory, goes as they are made
-        images.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
-    d, score_n, score_r = images
+        made.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
+    d, score_n, score_r = made
     if astrometric_sigma > 0:
         _add_shake(variance, score_n, score_r, astrometric_sigma)
     sigma, score = variance.sqrt_(), score_n.sub_(score_r)
@@ -235,16 +268,15 @@ def zogy(
 
 
 def _spectra(
-    science: Tensor,
-    reference: Tensor,
+    images: list[Tensor],
     psfs: tuple[Tensor, Tensor],
     noises: tuple[Tensor | float, Tensor | float],
     flux_ratio: Tensor | float,
     shape: tuple[int, int],
     difference_noises: tuple[Tensor | float, Tensor | float] | None,
 ) -> tuple[list[Tensor], Tensor]:
-    """Transforms of D, S_N and S_R, and F_D."""
-    n, r = torch.fft.rfft2(science, s=shape), torch.fft.rfft2(reference, s=shape)
+    """Transforms of D, S_N and S_R, and F_D; the images are taken."""
+    n, r = (torch.fft.rfft2(images.pop(0), s=shape) for _ in range(2))
     d = torch.empty_like(n)
     # what autograd keeps must stay as it was
     score_n, score_r = (torch.empty_like(n), torch.empty_like(r)) if torch.is_grad_enabled() else (n, r)
@@ -281,11 +313,14 @@ def _filters_by_columns(
     return lambda columns: _Filters(p_n(columns), p_r(columns), q_n(columns), q_r(columns), scale, f_r, zero)
 
 
-def _score_variance(variances: tuple[Tensor, Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
-    """V(S_N) + V(S_R) of eqs. 26-29. Beyond the edge the variance is that of the frame's mean, not zero."""
+def _score_variance(variances: list[Tensor], kernels: tuple[Tensor, Tensor], shape: tuple[int, int]) -> Tensor:
+    """V(S_N) + V(S_R) of eqs. 26-29, of variances that are taken.
+
+    Beyond the edge the variance is that of the frame's mean, not zero.
+    """
     h, w = variances[0].shape[-2:]
     levels = [variance.mean(dim=(-2, -1), keepdim=True) for variance in variances]
-    n, r = (torch.fft.rfft2(variance - level, s=shape) for variance, level in zip(variances, levels, strict=True))
+    n, r = (torch.fft.rfft2(variances.pop(0) - level, s=shape) for level in levels)
     of_n, of_r = (spectrum_columns(kernel, shape) for kernel in kernels)
     total = torch.empty_like(n) if torch.is_grad_enabled() else n
     for columns in _blocks(n):

@@ -19,7 +19,6 @@ from astrid_ml.preprocessing.acquisition.report.account import account_of
 from astrid_ml.preprocessing.acquisition.report.page import acquisition_page
 from astrid_ml.preprocessing.acquisition.stages.asking import choose, query, write_pairs
 from astrid_ml.preprocessing.acquisition.stages.bringing import download, organize
-from astrid_ml.preprocessing.acquisition.stages.campaign import distinct
 from astrid_ml.preprocessing.acquisition.stages.groups import groups_of
 from astrid_ml.preprocessing.acquisition.stages.kept import KeptRecords, digest
 from astrid_ml.preprocessing.acquisition.stages.making import difference, forget_pixels
@@ -180,11 +179,6 @@ def test_named_fields_stand_beside_a_catalogue(tmp_path: Path) -> None:
     both = Acquisition({"own": lambda _: OwnArchive()}, str(path), fields=("M101",)).targets(tmp_path)
     assert [one.name for one in both.targets()] == ["M101", "2014J"]
     assert both.account()["rows"] == 2
-
-
-def test_names_that_are_one_file_are_refused() -> None:
-    with pytest.raises(UserError, match="SN 1 and SN/1"):
-        distinct([Target("SN 1", 0.0, 0.0), Target("SN/1", 1.0, 1.0)])
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"completed": 3}', '{"completed": {"a": {"stages": 1}}}'])
