@@ -36,7 +36,7 @@ MEANINGS = (
     ("dataset/croissant.json", "the dataset in Croissant, with its data card (rai:)", "application/ld+json"),
     ("dataset/dataset.json", "what the dataset is: pipeline, labels, counts", "application/json"),
     ("dataset/digests.json", "SHA-256 of each file of the dataset", "application/json"),
-    ("dataset/report.json", "what its preparation dropped, and why", "application/json"),
+    ("dataset/report.json", "where and when it was prepared", "application/json"),
     (".parquet", "the split: id and fold", "application/vnd.apache.parquet"),
 )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from astrid_ml.referee.numbers import Numbers
 from astrid_ml.referee.opened import Bundle
 from astrid_ml.referee.page import referee_page
 from astrid_ml.referee.records import record_checks
-from astrid_ml.referee.verdicts import DIFFERENT, Item, judged
+from astrid_ml.referee.verdicts import DIFFERENT, Compared, Item, judged
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,28 @@ def referee(
     Raises:
         UserError: there is no bundle, or no dataset at the place that was given.
     """
-    bundle = Bundle(folder, trust)
-    _ = bundle.listed, bundle.files  # what is no bundle at all is refused, not judged
-    again = DataAgain(bundle, dataset, device)
-    checks = [*record_checks(bundle, digest), *Numbers(bundle).checks(), *again.checks()]
     items = []
-    for name, what, check in checks:
+    for name, what, check in checks_of(Bundle(folder, trust), dataset, digest, device):
         with waiting(name):
             items.append(judged(name, what, check))
         say(f"{name}: {items[-1].verdict}")
     return items
+
+
+def checks_of(
+    bundle: Bundle, dataset: str | None = None, digest: str | None = None, device: str = "cpu"
+) -> list[tuple[str, str, Callable[[], Compared]]]:
+    """(name, what, check) of every item, in the order in which they are judged.
+
+    Args:
+        bundle: that is judged.
+        dataset: see :func:`referee`.
+        digest: see :func:`referee`.
+        device: see :func:`referee`.
+
+    Raises:
+        UserError: there is no bundle, or no dataset at the place that was given.
+    """
+    _ = bundle.listed, bundle.files  # what is no bundle at all is refused, not judged
+    again = DataAgain(bundle, dataset, device)
+    return [*record_checks(bundle, digest), *Numbers(bundle).checks(), *again.checks()]
