@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
-from astrid_ml.preprocessing.ramps.steps.believed import _PAIR, FALLS, believed_steps
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, believed_steps
 from astrid_ml.preprocessing.ramps.steps.decays import decays
 from astrid_ml.preprocessing.ramps.steps.explain import Ramps, Rules, explain
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved, solve_tridiagonal
@@ -123,7 +123,7 @@ def test_a_ray_within_a_group_is_two_rises_side_by_side() -> None:
 
     for pixel in range(n):
         if bool(found.split[pixel]) and int(found.at[pixel]) == 1:
-            gain = 0.5 * (chi2(pixel, spacing) - chi2(pixel, np.hstack([spacing, np.eye(m)[:, 1:3]]))) - _PAIR
+            gain = 0.5 * (chi2(pixel, spacing) - chi2(pixel, np.hstack([spacing, np.eye(m)[:, 1:3]]))) - PAIR
             assert float(found.strongest[pixel]) == pytest.approx(np.sqrt(2 * gain), rel=1e-6)
 
 

@@ -12,7 +12,7 @@ import torch
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.believed import FALLS, believed_steps
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, REACH, Part, RatePrior, neighbours_prior
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, REACH, RatePart, RatePrior, neighbours_prior
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.types import Array
 
@@ -53,7 +53,7 @@ def test_beliefs_are_those_of_dense_gaussians(read: ReadTimes) -> None:
     weight = np.array([0.7, 0.2, 0.1])
     middle = torch.full((n,), mean).double()
     logs = [torch.full((n,), math.log(w)).double() for w in weight]
-    parts_of = [Part(k, k > 0, middle, torch.from_numpy(sigma[k]), logs[k]) for k in range(3)]
+    parts_of = [RatePart(k, k > 0, middle, torch.from_numpy(sigma[k]), logs[k]) for k in range(3)]
     used, sigma_read = torch.ones(m, n, dtype=torch.bool), torch.full((n,), noise).double()
 
     def solve(rate: torch.Tensor) -> Solved:
