@@ -16,7 +16,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.ramps.steps.likelihood import Solved
 from astrid_ml.preprocessing.ramps.steps.prior import RatePart, RatePrior
 
-FALLS = math.log(1e3)  # odds against a fall: charge comes, and goes in telegraph noise and recovery alone
+FALLS = math.log(100.0)  # odds against a fall: charge comes, and goes in telegraph noise and recovery alone
 PAIR = 0.5 * (23.8 - 20.25)  # two sizes fit noise better than one does: the same chance as 4.5 sigma (Brandt 2024)
 
 

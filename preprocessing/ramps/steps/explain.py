@@ -18,7 +18,6 @@ from astrid_ml.preprocessing.ramps.steps.likelihood import (
 )
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior
 
-_RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
 _COLUMNS = 6
 
 
@@ -64,7 +63,7 @@ class Rules:
     Args:
         threshold: its significance.
         rounds: steps looked for in one pixel; None until nothing is left.
-        signed: falls need evidence: ``FALLS``, or a rise before or after them that they take back.
+        signed: falls need evidence: odds of ``FALLS``, or a rise of the same pixel.
     """
 
     threshold: float
@@ -205,9 +204,8 @@ def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
 
 
 def _returning(fit: StepFit, last: Tensor) -> Tensor:
-    """Where a fall would take back what the last rise brought, (m, n) bool."""
-    left = fit.amplitude + last
-    return (last > 0) & (fit.amplitude < 0) & (left.abs() < _RETURNS * fit.amplitude_sigma)
+    """Where a fall would follow or precede a rise of its pixel, (m, n) bool: rays are alone, telegraph noise is not."""
+    return (last > 0) & (fit.amplitude < 0)
 
 
 def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
