@@ -30,7 +30,7 @@ from astrid_ml.preprocessing.ramps.ramp.codes import JUMP_DET
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.believed import believed_steps
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
-from astrid_ml.preprocessing.ramps.steps.prior import Part, RatePrior
+from astrid_ml.preprocessing.ramps.steps.prior import RatePart, RatePrior
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.preprocessing.ramps.steps.twopoint import TwoPoint
 from astrid_ml.types import Floats, Floats32, Ints, Mask
@@ -188,7 +188,7 @@ def known(cell: Cell, rate: Floats) -> Method:
             mean, noise = truth[part], torch.full((len(part),), NOISE, dtype=torch.float64)
             used = torch.ones_like(difference, dtype=torch.bool)
             solved = Solved.of(difference, used, sampling, noise, mean)
-            prior = RatePrior((Part(1, True, mean, torch.full_like(mean, 1e-6), torch.zeros_like(mean)),))
+            prior = RatePrior((RatePart(1, True, mean, torch.full_like(mean, 1e-6), torch.zeros_like(mean)),))
             tested = believed_steps(solved, prior, _told, math.inf, sampling.reads[1:-1] > 1)
             snr, at = tested.snr.max(0)
             hit = (snr > threshold).numpy()

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.likelihood import Solved
-from astrid_ml.preprocessing.ramps.steps.prior import Part, RatePrior
+from astrid_ml.preprocessing.ramps.steps.prior import RatePart, RatePrior
 
-FALLS = math.log(1e3)  # odds against a fall: charge comes, and goes in telegraph noise and recovery alone
-_PAIR = 0.5 * (23.8 - 20.25)  # two sizes fit noise better than one does: the same chance as 4.5 sigma (Brandt 2024)
+FALLS = math.log(100.0)  # odds against a fall: charge comes, and goes in telegraph noise and recovery alone
+PAIR = 0.5 * (23.8 - 20.25)  # two sizes fit noise better than one does: the same chance as 4.5 sigma (Brandt 2024)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def believed_steps(
     enough = own.used.sum(0)
     split = torch.zeros_like(up, dtype=torch.bool)
     if bool(averaged.any()):
-        both = _gain(torch.stack([test.both for test in tests]), evidence, total) - _PAIR
+        both = _gain(torch.stack([test.both for test in tests]), evidence, total) - PAIR
         split[:-1] = (both > up[:-1]) & (both > up[1:]) & (both > down[:-1]) & (enough > 2)
         up[:-1] = torch.where(split[:-1], both, up[:-1])
     lower = down > up
@@ -113,7 +113,7 @@ class _Test:
     size: Tensor
 
     @staticmethod
-    def of(solved: Solved, part: Part, averaged: Tensor) -> _Test:
+    def of(solved: Solved, part: RatePart, averaged: Tensor) -> _Test:
         precision = part.sigma.pow(-2)
         weight = solved.weight_d - part.mean * solved.weight_t  # of what is left beside the mean
         left = solved.difference - part.mean * solved.spacing
@@ -143,8 +143,10 @@ def _two(first: Tensor, second: Tensor, one: Tensor, other: Tensor, beside: Tens
     """Half the fall of chi-square with two rises side by side, 0 where one of them is no rise.
 
     Args:
-        first: residual at the one, and ``second`` at the other, times the inverse covariance.
-        one: its diagonal element, and ``other`` that of the other.
+        first: residual at the first, times the inverse covariance.
+        second: the same at the second.
+        one: diagonal element of the first.
+        other: of the second.
         beside: the element between them.
         usable: both differences can be tested.
     """

@@ -31,8 +31,10 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     """
     price = rules.threshold**2
     pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
+    if not len(pixel):
+        return pixel, steps.part(torch.zeros_like(steps.rate, dtype=torch.bool))
     here = ramps.part(pixel, _without_strongest(ramps.used, steps))
-    cost, rate = (steps.chi2 + price * steps.steps)[pixel], steps.rate[pixel].nan_to_num(0.0)
+    cost, rate = (steps.chi2 + steps.cost)[pixel], steps.rate[pixel].nan_to_num(0.0)
     times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
     shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
     straight, gain, released = _with_each(here, rate, shapes)
@@ -41,6 +43,8 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
     able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
     chosen = able.nonzero()[:, 0]
+    if not len(chosen):
+        return chosen, steps.part(torch.zeros_like(steps.rate, dtype=torch.bool))
     part, flat = ramps.part(pixel[chosen], ramps.used), flat_prior(len(chosen), rate.device)
     time = _refined(here.part(chosen, here.used), rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
     first = explain(part, flat, rules, _decay(ramps.sampling, time))
@@ -48,7 +52,7 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     left = replace(part, used=_without(part.used, first))
     time = _refined(left, first.rate.nan_to_num(0.0), time).clamp(min=float(times[0]))
     curved = explain(part, flat, rules, _decay(ramps.sampling, time))
-    wins = (curved.chi2 + price * (curved.steps + 1) + _RARE < cost[chosen]) & (curved.decay > 0)
+    wins = (curved.chi2 + curved.cost + price + _RARE < cost[chosen]) & (curved.decay > 0)
     found, won = curved.part(wins), wins.nonzero()[:, 0]
     found.values[1] = _variance(part.part(won, part.used), found, time[won])
     return pixel[chosen[wins]], found

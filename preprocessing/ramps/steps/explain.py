@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.steps.believed import FALLS, Believed, believed_steps
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, Believed, believed_steps
 from astrid_ml.preprocessing.ramps.steps.likelihood import (
     Sampling,
     Solved,
@@ -18,7 +18,6 @@ from astrid_ml.preprocessing.ramps.steps.likelihood import (
 )
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior
 
-_RETURNS = 4.0  # sigmas within which a fall takes back what the last rise brought: telegraph noise
 _COLUMNS = 6
 
 
@@ -64,7 +63,7 @@ class Rules:
     Args:
         threshold: its significance.
         rounds: steps looked for in one pixel; None until nothing is left.
-        signed: falls need evidence: ``FALLS``, or a rise before or after them that they take back.
+        signed: falls need evidence: odds of ``FALLS``, or a rise of the same pixel.
     """
 
     threshold: float
@@ -78,7 +77,7 @@ class Explained:
 
     Args:
         values: rate (e-/s), its variance, chi-square with the steps, degrees of freedom, charge that a decay beside the
-            steps released by the last read (e-) and the number of steps, (6, n) float64.
+            steps released by the last read (e-), the number of steps and what they cost, (7, n) float64.
         table: group, pixel, size (e-), significance by the pixel's own ramp, that believed, evidence; a row a step.
     """
 
@@ -114,6 +113,11 @@ class Explained:
     def steps(self) -> Tensor:
         """Number of steps, (n,)."""
         return self.values[5]
+
+    @property
+    def cost(self) -> Tensor:
+        """What its steps must lower chi-square by at least, (n,): a threshold each, two halves of a ray little more."""
+        return self.values[6]
 
     def part(self, where: Tensor) -> Explained:
         """That of the pixels marked in ``where``, (n,) bool; in the table they are counted anew."""
@@ -152,7 +156,7 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
     """
     used = ramps.used.clone()
     active = torch.arange(used.shape[1], device=used.device)
-    last = torch.zeros_like(ramps.noise)  # size of the last rise that was found
+    last, cost = torch.zeros_like(ramps.noise), torch.zeros_like(ramps.noise)  # size of the last rise; of all steps
     out = [torch.full_like(ramps.noise, torch.nan) for _ in range(4)]
     found: list[Tensor] = []
     limit = len(used) if rules.rounds is None else rules.rounds
@@ -178,11 +182,12 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
         rows[:, 1] = active[rows[:, 1].long()].double()
         used[rows[:, 0].long() - 1, rows[:, 1].long()] = False
         last[active] = torch.where(sizes > 0, sizes, last[active])
+        cost[active] += rules.threshold**2 + 2 * PAIR * tested.split[hit]
         found.append(rows)
     table = torch.cat(found) if found else torch.empty(0, _COLUMNS, dtype=torch.float64, device=used.device)
     table = _final(table, replace(ramps, used=used), out[0], rules, template)
     degrees = used.sum(0) - 1 - int(template is not None)
-    values = [*out[:3], degrees.double(), out[3], (ramps.used.sum(0) - used.sum(0)).double()]
+    values = [*out[:3], degrees.double(), out[3], (ramps.used.sum(0) - used.sum(0)).double(), cost]
     return Explained(torch.stack(values), table)
 
 
@@ -199,9 +204,8 @@ def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
 
 
 def _returning(fit: StepFit, last: Tensor) -> Tensor:
-    """Where a fall would take back what the last rise brought, (m, n) bool."""
-    left = fit.amplitude + last
-    return (last > 0) & (fit.amplitude < 0) & (left.abs() < _RETURNS * fit.amplitude_sigma)
+    """Where a fall would follow or precede a rise of its pixel, (m, n) bool: rays are alone, telegraph noise is not."""
+    return (last > 0) & (fit.amplitude < 0)
 
 
 def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.stats import MAD_TO_SIGMA
 
 REACH = 3  # rows and columns around a pixel in which its neighbours lie
@@ -29,7 +31,7 @@ _COMPANY = 4  # of 36: their median moves by a seventh of their scatter
 _MEDIAN = math.pi / 2  # variance of a median over that of a mean
 WEIGHTS = (0.9, 0.07, 0.03)  # the neighbours' rate; one near it; any
 NEAR, ANY = 5.0, 100.0  # widths of the second part, in those of the first; of the third, e-/s beside ten rates
-KNOWN = 0.5  # weight of a rate that is known otherwise, for the neighbours' sum of 1
+KNOWN = 19.0  # weight of a rate that is known otherwise: it holds in 95 %, and where not, the neighbours' sum of 1 does
 _STEADY = 0.01  # such a rate is as good as this share of it: flats, pointing and stars change between exposures
 
 # What a step may rest on. Places in this list are the codes of ``Steps.evidence``.
@@ -52,7 +54,7 @@ class KnownRate:
 
 
 @dataclass(frozen=True)
-class Part:
+class RatePart:
     """One Gaussian of the mixture. n pixels.
 
     Args:
@@ -78,13 +80,13 @@ class RatePrior:
         parts: at least one of which has a say in each pixel.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[RatePart, ...]
 
     def part(self, where: Tensor) -> RatePrior:
         """That of some pixels."""
         return RatePrior(
             tuple(
-                Part(one.evidence, one.broad, one.mean[where], one.sigma[where], one.log_weight[where])
+                RatePart(one.evidence, one.broad, one.mean[where], one.sigma[where], one.log_weight[where])
                 for one in self.parts
             )
         )
@@ -93,11 +95,15 @@ class RatePrior:
 def flat_prior(pixels: int, device: torch.device | None = None) -> RatePrior:
     """Nothing is known: any rate is as good as another."""
     zero = torch.zeros(pixels, dtype=torch.float64, device=device)
-    return RatePrior((Part(0, True, zero, torch.full_like(zero, torch.inf), zero),))
+    return RatePrior((RatePart(0, True, zero, torch.full_like(zero, torch.inf), zero),))
 
 
 def neighbours_prior(
-    rate: Tensor, variance: Tensor, where: Tensor | None = None, known: Sequence[KnownRate] = ()
+    rate: Tensor,
+    variance: Tensor,
+    where: Tensor | None = None,
+    known: Sequence[KnownRate] = (),
+    common: Tensor | None = None,
 ) -> RatePrior:
     """By the median of the neighbours and their scatter beyond their noise, and by rates that are known otherwise.
 
@@ -108,18 +114,22 @@ def neighbours_prior(
         variance: of it, (h, w).
         where: pixels for which it is asked, (k,); None: all.
         known: further rates; where one of them is off all around a pixel, by so much it is corrected.
+        common: rates of the neighbours where most of them have a step of one group, e-/s, (h, w); NaN elsewhere.
     """
     where = torch.arange(rate.numel(), device=rate.device) if where is None else where
     near = _Surroundings.of(rate, variance, where)
     lonely = near.lonely
     middle = torch.where(lonely, rate.reshape(-1)[where].double().nan_to_num(0.0), near.middle)
+    if common is not None:
+        better = common.reshape(-1)[where].double()
+        middle = torch.where(better.isfinite() & ~lonely, better, middle)
     third = ANY + 10 * middle.clamp(min=0)
     parts = []
     for number, (width, weight) in enumerate(zip((near.sigma, near.wide, third), WEIGHTS, strict=True)):
         mute = lonely & (number < 2)
         log_weight = torch.where(mute, -torch.inf, math.log(weight)).double()
         evidence = EVIDENCE.index("likelihood" if number == 2 else "neighbours")
-        parts.append(Part(evidence, number > 0, middle, torch.where(mute, 1.0, width), log_weight))
+        parts.append(RatePart(evidence, number > 0, middle, torch.where(mute, 1.0, width), log_weight))
     return RatePrior((*parts, *(_elsewhere(one, rate, variance, where) for one in known)))
 
 
@@ -155,11 +165,54 @@ class _Surroundings:
 
 def in_company(hit: Tensor) -> Tensor:
     """Pixels of whose neighbours so many are hit that their median is moved, (h, w) bool."""
-    everywhere = torch.arange(hit.numel(), device=hit.device)
-    return (_around(hit.float(), everywhere).nansum(-1) >= _COMPANY).reshape(hit.shape)
+    h, w = hit.shape
+    wide = w + 2 * REACH
+    y, x = hit.nonzero().T
+    centre = (y + REACH) * wide + x + REACH
+    near = centre[:, None] + torch.tensor([dy * wide + dx for dy, dx in _OFFSETS], device=hit.device)
+    count = torch.bincount(near.reshape(-1), minlength=(h + 2 * REACH) * wide).reshape(h + 2 * REACH, wide)
+    return count[REACH : REACH + h, REACH : REACH + w] >= _COMPANY
 
 
-def _elsewhere(known: KnownRate, rate: Tensor, variance: Tensor, where: Tensor) -> Part:
+def disturbed(rise: Tensor, differences: int) -> Tensor:
+    """Pixels most of whose neighbours may have a step: a snowball, a shower, a broad track, (h, w) bool.
+
+    Args:
+        rise: significance of the largest rise of each pixel, (h, w); NaN where nobody knows.
+        differences: of their ramps.
+    """
+    usual = NormalDist().inv_cdf(0.5 ** (1 / differences))  # median of the largest of so many
+    kernel = torch.zeros(1, 1, 2 * REACH + 1, 2 * REACH + 1, device=rise.device)
+    for dy, dx in _OFFSETS:
+        kernel[0, 0, dy + REACH, dx + REACH] = 1.0
+    both = torch.stack([rise > usual + 1, rise.isfinite()]).float()[:, None]
+    high, count = torch.nn.functional.conv2d(both, kernel, padding=REACH)[:, 0].round()
+    most: Tensor = (high > 0.5 * count) & (count >= _LEAST)
+    return most
+
+
+def common_rates(reads: Tensor, sampling: Sampling, chosen: Tensor) -> Tensor:
+    """The neighbours' rate where many have a step: the median in time of their median differences, (h, w), else NaN.
+
+    A step of one group that most of them have moves one of these differences.
+
+    Args:
+        reads: (n_groups, h, w), e-; NaN unusable.
+        sampling: times and reads.
+        chosen: pixels for which it is asked, (h, w) bool.
+    """
+    out = torch.full(chosen.shape, torch.nan, dtype=reads.dtype, device=reads.device)
+    for where in torch.split(chosen.reshape(-1).nonzero()[:, 0], 4096):
+        middles = []
+        for before, after, time in zip(reads[:-1], reads[1:], sampling.spacing.tolist(), strict=True):
+            around = _around((after - before) / time, where)
+            middles.append(_median(around, around.isfinite().sum(-1)))
+        stacked = torch.stack(middles, 1)
+        out.view(-1)[where] = _median(stacked, stacked.isfinite().sum(-1)).to(out)
+    return out
+
+
+def _elsewhere(known: KnownRate, rate: Tensor, variance: Tensor, where: Tensor) -> RatePart:
     """The part of a rate that is known otherwise, with the offset and the scatter that the neighbours show of it.
 
     Args:
@@ -174,7 +227,7 @@ def _elsewhere(known: KnownRate, rate: Tensor, variance: Tensor, where: Tensor) 
     mean = torch.where(silent, 0.0, there + near.middle)
     sigma = (near.sigma.square() + noise + (_STEADY * there).square()).sqrt()
     log_weight = torch.where(silent, -torch.inf, math.log(KNOWN)).double()
-    return Part(EVIDENCE.index(known.kind), False, mean, torch.where(silent, 1.0, sigma), log_weight)
+    return RatePart(EVIDENCE.index(known.kind), False, mean, torch.where(silent, 1.0, sigma), log_weight)
 
 
 def _around(image: Tensor, where: Tensor) -> Tensor:

@@ -21,6 +21,8 @@ from astrid_ml.preprocessing.ramps.steps.prior import (
     REACH,
     KnownRate,
     RatePrior,
+    common_rates,
+    disturbed,
     flat_prior,
     in_company,
     neighbours_prior,
@@ -157,7 +159,8 @@ class StepDetector:
             chosen = (screened.peak > self.screen * self.threshold).nonzero()[:, 0]
             return chosen, self._exact(tile, chosen, flat_prior(len(chosen), chosen.device))
         everywhere = torch.arange(h * w, device=tile.noise.device)
-        prior = tile.prior(screened.rate, screened.variance, everywhere)
+        common = tile.common(screened.rise)
+        prior = tile.prior(screened.rate, screened.variance, everywhere, common)
         peak = torch.maximum(screened.peak, self._known_peak(tile, everywhere, prior))
         chosen = (peak > self.screen * self.threshold).nonzero()[:, 0]
         found = self._exact(tile, chosen, prior.part(chosen))
@@ -168,7 +171,7 @@ class StepDetector:
             return chosen, found
         rate, variance = screened.rate.clone(), screened.variance.clone()
         rate[chosen], variance[chosen] = found.rate.to(rate), found.variance.to(rate)
-        prior = tile.prior(rate, variance, again)
+        prior = tile.prior(rate, variance, again, common)
         peak = torch.maximum(screened.peak[again], self._known_peak(tile, again, prior))
         may = (peak > self.screen * self.threshold) | torch.isin(again, chosen)
         second = self._exact(tile, again[may], prior.part(may.nonzero()[:, 0]))
@@ -232,6 +235,14 @@ class _Tile:
         """Reads and noise of some pixels."""
         return self.reads[:, where], self.noise[where]
 
-    def prior(self, rate: Tensor, variance: Tensor, where: Tensor) -> RatePrior:
+    def common(self, rise: Tensor) -> Tensor | None:
+        """Rates of neighbours most of whom have a step; None where there are none such."""
+        chosen = disturbed(rise.reshape(self.shape), len(self.reads) - 1)
+        if not bool(chosen.any()):
+            return None
+        return common_rates(self.reads.reshape(-1, *self.shape), self.sampling, chosen)
+
+    def prior(self, rate: Tensor, variance: Tensor, where: Tensor, common: Tensor | None) -> RatePrior:
         """Of some pixels (k,), by the rates (n,) that are known of all."""
-        return neighbours_prior(rate.reshape(self.shape), variance.reshape(self.shape), where, self.known)
+        image, spread = rate.reshape(self.shape), variance.reshape(self.shape)
+        return neighbours_prior(image, spread, where, self.known, common)

@@ -12,7 +12,16 @@ import torch
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.believed import FALLS, believed_steps
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, REACH, Part, RatePrior, neighbours_prior
+from astrid_ml.preprocessing.ramps.steps.prior import (
+    EVIDENCE,
+    REACH,
+    RatePart,
+    RatePrior,
+    common_rates,
+    disturbed,
+    in_company,
+    neighbours_prior,
+)
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.types import Array
 
@@ -53,7 +62,7 @@ def test_beliefs_are_those_of_dense_gaussians(read: ReadTimes) -> None:
     weight = np.array([0.7, 0.2, 0.1])
     middle = torch.full((n,), mean).double()
     logs = [torch.full((n,), math.log(w)).double() for w in weight]
-    parts_of = [Part(k, k > 0, middle, torch.from_numpy(sigma[k]), logs[k]) for k in range(3)]
+    parts_of = [RatePart(k, k > 0, middle, torch.from_numpy(sigma[k]), logs[k]) for k in range(3)]
     used, sigma_read = torch.ones(m, n, dtype=torch.bool), torch.full((n,), noise).double()
 
     def solve(rate: torch.Tensor) -> Solved:
@@ -96,6 +105,43 @@ def test_a_pixel_without_neighbours_has_any_rate() -> None:
     said = torch.stack([part.log_weight for part in prior.parts]).reshape(3, 9, 9)
     assert bool(said[:2].isinf().all()) and bool(said[2].isfinite().all())
     assert float(prior.parts[2].mean.reshape(9, 9)[4, 4]) == 3.0
+
+
+def test_company_is_four_hits_among_the_neighbours() -> None:
+    hit = torch.from_numpy(np.random.default_rng(5).random((17, 23)) < 0.08)
+    found = in_company(hit)
+    for y, x in np.ndindex(17, 23):
+        rows, columns = np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1].reshape(2, -1)
+        near = (rows**2 + columns**2 > 0) & (rows**2 + columns**2 <= REACH**2 + 1)
+        inside = near & (y + rows >= 0) & (y + rows < 17) & (x + columns >= 0) & (x + columns < 23)
+        assert bool(found[y, x]) == (int(hit[y + rows[inside], x + columns[inside]].sum()) >= 4)
+
+
+def test_a_snowball_does_not_hide_itself() -> None:
+    """The rates of its own pixels are raised by it, but not the median in time of their differences."""
+    random = np.random.default_rng(11)
+    reads = random.normal(0, NOISE, (5, 40, 40))
+    reads[3:, 10:26, 10:26] += 7 * NOISE
+    sampling = Sampling.of(ReadTimes.single([10.0 * k for k in range(5)]))
+    found = StepDetector()(torch.from_numpy(reads).float(), torch.full((40, 40), NOISE), sampling)
+    there = np.zeros((40, 40), dtype=bool)
+    there[found.y[found.group == 3], found.x[found.group == 3]] = True
+    alone = StepDetector(prior="sign")(torch.from_numpy(reads).float(), torch.full((40, 40), NOISE), sampling)
+    by_itself = len(alone.group) / 256
+    assert there[10:26, 10:26].mean() > by_itself + 0.3 and there[9, 10:26].sum() == 0
+
+
+def test_a_step_that_most_neighbours_have_moves_no_common_rate() -> None:
+    sampling = Sampling.of(ReadTimes.of_pattern(PATTERN, 3.0))
+    reads = (4.0 * sampling.times)[:, None, None].expand(-1, 20, 20).clone()
+    reads[2:, 4:14, 4:14] += 500.0
+    reads[:, 0, 0] = torch.nan
+    rise = torch.zeros(20, 20)
+    rise[4:14, 4:14] = 9.0
+    chosen = disturbed(rise, 4)
+    assert bool(chosen[6:12, 6:12].all()) and not bool(chosen[:3].any())
+    found = common_rates(reads, sampling, chosen)
+    assert bool((found[chosen] - 4.0).abs().max() < 1e-5) and bool(found[~chosen].isnan().all())
 
 
 def ramps(n_groups: int, rate: Array, seed: int) -> Array:
