@@ -118,6 +118,7 @@ INSIDE = {
         "readers",
         "steps",
         "exposure",
+        "products",
         "fusion",
         "judge",
         "simulate",

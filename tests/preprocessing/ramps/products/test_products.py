@@ -14,11 +14,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq, kind_of_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
-from astrid_ml.preprocessing.ramps.exposure.fits_planes import FitsPlanes, Plane
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.products import Products, Rates, combined, write_products
 from astrid_ml.preprocessing.ramps.exposure.rules import Flagging
+from astrid_ml.preprocessing.ramps.products.fits_planes import FitsPlanes, Plane
+from astrid_ml.preprocessing.ramps.products.write import Products, Rates, combined, write_products
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes

@@ -11,11 +11,11 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_ml.fits_headers import open_checked
-from astrid_ml.preprocessing.ramps.exposure.asdf_products import AsdfRamp, write_asdf_rate
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq, kind_of_bits, pixel_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
-from astrid_ml.preprocessing.ramps.exposure.fits_planes import FitsPlanes, Plane
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.products.asdf_products import AsdfRamp, write_asdf_rate
+from astrid_ml.preprocessing.ramps.products.fits_planes import FitsPlanes, Plane
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Array, Floats32
