@@ -20,7 +20,7 @@ STARS = 3.0  # times the level that their count rate explains: around a star it 
 
 
 @dataclass(frozen=True)
-class _Levels:
+class _FirstReads:
     """First reads and rates of an integration, e- and e-/s, and the time of the first read, s."""
 
     first: Floats32
@@ -81,7 +81,7 @@ def first_snowballs(
     core = saturated_at_first(exposure, integration) & (first_saturated == 0)
     labels, _ = label(core, structure=np.ones((3, 3)))
     sizes, boxes = np.bincount(labels.ravel()), find_objects(labels)
-    levels = _Levels(features["first_read"], features["slope"], float(exposure.ramp.group_times[0]))
+    levels = _FirstReads(features["first_read"], features["slope"], float(exposure.ramp.group_times[0]))
     least, blocked = config.snowball_min_intensity * exposure.gain, (first_saturated == 0) & ~core
     out = []
     for number in np.flatnonzero(sizes >= 0.64 * np.pi * config.snowball_min_radius**2):
