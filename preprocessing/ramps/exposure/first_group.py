@@ -16,7 +16,7 @@ from astrid_ml.types import Floats32, Ints, Mask
 RING = 4.0  # pixels around a core whose level is looked at
 BEYOND = 12.0  # pixels from where the level of the surroundings is taken, beside the core's radius
 WIDTH = 10.0  # and how far
-STARS = 3.0  # times the level that their count rate explains: around a star it explains all
+STARS = 2.0  # times the level that the count rate explains: around a star it explains all, and nothing is left
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,11 @@ class _FirstReads:
         around = known & (r > 2 * radius + BEYOND) & (r <= 2 * radius + BEYOND + WIDTH)
         if ring.sum() < 4 or around.sum() < 16:
             return False
-        rise = float(np.median(first[ring]) - np.median(first[around]))
-        explained = max(float(np.median(rate[ring]) - np.median(rate[around])), 0.0) * self.time
-        noise = 1.25 * float(robust_sigma(first[around])) / ring.sum() ** 0.5
+        light = rate * np.float32(self.time)
+        halo = first - light  # pixel by pixel: around a star both fall off steeply
+        rise = float(np.median(halo[ring]) - np.median(halo[around]))
+        explained = max(float(np.median(light[ring]) - np.median(light[around])), 0.0)
+        noise = 1.25 * float(robust_sigma(halo[around])) / ring.sum() ** 0.5
         return bool(rise > max(STARS * explained, 5 * noise, least))
 
 
