@@ -119,6 +119,7 @@ INSIDE = {
         "readers",
         "steps",
         "exposure",
+        "products",
         "fusion",
         "judge",
         "simulate",

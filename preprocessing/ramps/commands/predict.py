@@ -33,12 +33,12 @@ from astrid_ml.preprocessing.ramps.exposure.lists import (
 )
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.products import Products, write_products
 from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
 from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
+from astrid_ml.preprocessing.ramps.products.write import PipelineFiles, write_products
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.auto import exposures_in, files_of, maps_of, read_ramp
@@ -79,7 +79,7 @@ class PredictRamps:
     output_dir: str
     load: RampOptions = field(default_factory=RampOptions)
     processing: Processing = field(default_factory=Processing)
-    products: Products = field(default_factory=Products)
+    products: PipelineFiles = field(default_factory=PipelineFiles)
     sanity: SanityBounds = field(default_factory=SanityBounds)
     ckpt_path: Existing | None = None
     windows: Windows = field(default_factory=Windows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from matplotlib.patches import Circle
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_arrays, read_note
+from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Array, Bits, Floats32
@@ -33,6 +34,8 @@ class ResultVisualizer:
         mask: class codes, (n_rows, n_cols).
         slope: count rate in e-/s, (n_ints, n_rows, n_cols).
         name: the exposure's.
+        chi2, decay: reduced chi-square and significance of a decaying rate, likewise.
+        said: of ``sanity.json``; empty where nothing was measured.
 
     Example:
         >>> event = {"type": "cosmic_ray", "integration": 0, "first_frame": 3, "position": [4, 5], "confidence": 0.9}
@@ -50,6 +53,9 @@ class ResultVisualizer:
     mask: Bits
     slope: Floats32
     name: str
+    chi2: Floats32 = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    decay: Floats32 = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
+    said: dict[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def open(folder: Path | str) -> ResultVisualizer:
@@ -60,17 +66,18 @@ class ResultVisualizer:
         """
         folder = Path(folder)
         cubes = sorted(folder.glob("*_processed.npy"))
-        wanted = [folder / name for name in ("detections.json", "jumps.parquet", "prediction_mask.npy")]
+        wanted = [folder / name for name in ("detections.json", "jumps.parquet", "prediction_mask.npy", "sanity.json")]
         absent = [path.name for path in wanted if not path.is_file()] + ([] if cubes else ["*_processed.npy"])
         if absent:
             raise UserError(
                 "a folder of a ramp prediction", f"{folder} without {', '.join(absent)}", "give OUT/EXPOSURE"
             )
         name = cubes[0].name.removesuffix("_processed.npy")
-        slope = read_arrays(folder / f"{name}_temporal.npz", ("slope",))["slope"]
+        maps = read_arrays(folder / f"{name}_temporal.npz", ("slope", "chi2", "decay_snr"))
         events = read_note(wanted[0])
         cube, mask = read_array(cubes[0], "r"), read_array(wanted[2])
-        return ResultVisualizer(cube, events, read_parquet(wanted[1]), mask, slope, name)
+        shown = (maps["slope"], name, maps["chi2"], maps["decay_snr"], read_note(wanted[3]))
+        return ResultVisualizer(cube, events, read_parquet(wanted[1]), mask, *shown)
 
     def overview(self, integration: int = 0) -> Figure:
         """The last read with every event marked by its type."""
@@ -122,16 +129,24 @@ class ResultVisualizer:
         left.plot(px, py, "+", color=COLOURS[event["type"]], markersize=12)
         left.set_title(f"read {group} - read {group - 1}")
         self._series(right, integration, py, px, COLOURS[event["type"]])
-        figure.suptitle(f"{event['type'].replace('_', ' ')} at x={x}, y={y}, confidence {event['confidence']:.2f}")
+        sure = "withheld" if event["confidence"] is None else f"{event['confidence']:.2f}"
+        figure.suptitle(f"{event['type'].replace('_', ' ')} at x={x}, y={y}, confidence {sure}")
         return figure
 
+    def sanity(self) -> Figure:
+        """What was measured of the exposure before its results count: chi-square and decay maps, and the verdict."""
+        maps = {"chi2": self.chi2, "decay_snr": self.decay, "slope": self.slope}
+        return sanity_figure(self.said, maps, self.jumps, self.cube.shape[1], self.name)
+
     def save(self, folder: Path | str, examples: int = 2) -> list[Path]:
-        """Write the overview of each integration and the surest examples of each type as PNG."""
+        """Write the overview of each integration, the sanity and the surest examples of each type as PNG."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         figures = {f"overview_{i}": self.overview(i) for i in range(len(self.cube))}
+        if self.said:
+            figures["sanity"] = self.sanity()
         for kind in CLASS_NAMES[1:]:
-            surest = sorted((e for e in self.detections if e["type"] == kind), key=lambda e: -e["confidence"])
+            surest = sorted((e for e in self.detections if e["type"] == kind), key=lambda e: -(e["confidence"] or 0))
             figures |= {f"{kind}_{i}": self.event(event) for i, event in enumerate(surest[:examples])}
         paths = [folder / f"{name}.png" for name in figures]
         for path, figure in zip(paths, figures.values(), strict=True):

@@ -102,7 +102,7 @@ def add_snowballs(bits: Array, balls: list[Snowball], integration: int, masked_g
         rows: which rows ``bits`` holds.
     """
     for ball in balls:
-        if ball.integration == integration:
+        if ball.integration == integration and ball.group:  # nothing jumps before the first read
             y, x = _within(ball.pixels, rows)
             _flag(bits, np.full(len(y), ball.group), y, x)
         elif ball.integration == integration - 1:

@@ -55,6 +55,7 @@ class Strip:
         inner: those of them that the strip answers for, counted from its first; the others are their neighbours.
         reads: e- above the first usable read, (n_groups, h, n_cols); NaN unusable. The receiver may write into it.
         noise: of one read, e-, (h, n_cols).
+        zero: first usable read, e-, (h, n_cols); NaN where no read can be used.
         lost: values of the reference pixels of the whole integration that are no finite numbers.
         left_out: reference pixels of the whole integration that are flagged or drift unlike the others.
     """

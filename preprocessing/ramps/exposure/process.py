@@ -13,6 +13,7 @@ from torch import Tensor
 
 from astrid_ml.files import WholeFile
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, first_lost
+from astrid_ml.preprocessing.ramps.exposure.first_group import first_snowballs
 from astrid_ml.preprocessing.ramps.exposure.processed import STEPS, Processed
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, claimed, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
@@ -108,9 +109,10 @@ def _integration(
         telegraph.append(result.telegraph.assign(y=result.telegraph.y + own.start))
         maps.append({**result.features, "first_read": strip.zero[inner]})
     table = pd.concat(jumps, ignore_index=True)
-    balls = find_snowballs(first_saturated, table, exposure.gain, settings.config, integration)
-    table = claimed(table, balls, (n_rows, n_cols))
     features = {name: np.concatenate([part[name] for part in maps]) for name in maps[0]}
+    balls = first_snowballs(exposure, integration, first_saturated, features, settings.config)
+    balls += find_snowballs(first_saturated, table, exposure.gain, settings.config, integration)
+    table = claimed(table, balls, (n_rows, n_cols))
     unusable = int(np.isnan(features["slope"]).sum())
     counts = {"pixels": n_rows * n_cols, "pixels_unusable": unusable, "pixels_after_snowballs": int(persisting.sum())}
     if ramp.reference is not None:

@@ -49,7 +49,8 @@ class DetectorConfig:
         snowball_max_intensity: largest median step within one (a saturated core is not limited), DN.
         snowball_min_radius: smallest equal-area radius of a core, pixels.
         snowball_max_radius: largest equal-area radius of a snowball without a saturated core, pixels.
-        snowball_circularity_threshold: lowest ratio of axes, and of area to the ellipse's area.
+        snowball_circularity_threshold: lowest ratio of axes of a core, and of area to the ellipse's area; what
+            has no core needs .7.
         snowball_expansion_rate: fastest growth of a core, pixels per group.
         snowball_min_area: smallest area of a snowball without a saturated core, pixels.
         snowball_max_area: largest area of a snowball without a saturated core, pixels (halos of large ones join).
@@ -75,9 +76,9 @@ class DetectorConfig:
     snowball_min_confidence: Share = 0.2
     snowball_min_intensity: Annotated[NonNegative, InUnits("DN")] = 30.0
     snowball_max_intensity: Annotated[NonNegative, InUnits("DN")] = 500.0
-    snowball_min_radius: Annotated[NonNegative, InUnits("px")] = 3.0
+    snowball_min_radius: Annotated[NonNegative, InUnits("px")] = 2.0
     snowball_max_radius: Annotated[Positive, InUnits("px")] = 15.0
-    snowball_circularity_threshold: Share = 0.7
+    snowball_circularity_threshold: Share = 0.45
     snowball_expansion_rate: NonNegative = 0.1
     snowball_min_area: Whole = 75
     snowball_max_area: Whole = 120000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -57,7 +57,11 @@ def _finite(image: Array) -> Array:
 
 
 def _image(axes: Axes, image: Array, limits: tuple[float, ...], title: str, colours: str) -> None:
-    shown = axes.imshow(image, origin="lower", vmin=limits[0], vmax=limits[1], cmap=colours, interpolation="nearest")
+    h, w = image.shape
+    aspect: Literal["equal", "auto"] = "equal" if 1 / 6 < h / w < 6 else "auto"  # a few rows are seen too
+    shown = axes.imshow(
+        image, origin="lower", vmin=limits[0], vmax=limits[1], cmap=colours, interpolation="nearest", aspect=aspect
+    )
     assert axes.figure is not None
     axes.figure.colorbar(shown, ax=axes, shrink=0.85)
     axes.set(xlabel="x (pixel)", ylabel="y (pixel)", title=title)

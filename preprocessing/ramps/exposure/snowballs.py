@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from astrid_ml.preprocessing.ramps.exposure.cores import discs
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL, TELEGRAPH_NOISE
 from astrid_ml.types import Floats32, Ints, Mask
+
+ROUND = 0.7  # axis ratio of what has no saturated core
 
 
 @dataclass(frozen=True)
@@ -79,18 +82,18 @@ def find_snowballs(
         now = (first_saturated == group) & ~taken & (group < n_groups)
         # A core that saturates one group after the halo's jump is the same event.
         core = now | ((first_saturated == group + 1) & ~taken & (group + 1 < n_groups))
-        size = np.zeros(now.shape, np.float32)  # of the jumps of this group, DN
-        table = tables.get(group, empty)
-        size[table.y.to_numpy(int), table.x.to_numpy(int)] = table.amplitude.to_numpy() / gain
-        frame = _Frame(core, size, (first_saturated < group) | taken, integration, group)
+        size, later = np.zeros((2, *now.shape), np.float32)  # of the jumps of this group and the next, DN
+        for target, table in ((size, tables.get(group, empty)), (later, tables.get(group + 1, empty))):
+            target[table.y.to_numpy(int), table.x.to_numpy(int)] = table.amplitude.to_numpy() / gain
+        frame = _Frame(core, now, size, later, (first_saturated < group) | taken, integration, group)
         for y, x in _components(core | (size > 0), config):
             # What only saturates in the next group is judged there.
             if (now | (size > 0))[y, x].mean() < 0.2:
                 continue
-            for members, inside in _pieces(y, x, core[y, x], config):
+            for members, inside in pieces(y, x, core[y, x], frame.blocked, config):
                 ball = _judge(y[members], x[members], inside, frame, config)
                 if ball is not None:
-                    ball = _grown(ball, first_saturated, config)
+                    ball = grown(ball, first_saturated, config)
                     taken[ball.core[:, 0], ball.core[:, 1]] = True
                     found.append(ball)
     return found
@@ -98,10 +101,12 @@ def find_snowballs(
 
 @dataclass(frozen=True)
 class _Frame:
-    """One group: what saturates in it, the jumps' sizes in DN (0: none), and what was lost before."""
+    """One group: what saturates in it or the next, and in it; its jumps and the next's, DN; what was lost before."""
 
     core: Mask
+    now: Mask
     size: Floats32
+    later: Floats32
     blocked: Mask
     integration: int
     group: int
@@ -126,19 +131,27 @@ def _components(mask: Mask, config: DetectorConfig) -> list[tuple[Ints, Ints]]:
     return out
 
 
-def _pieces(y: Ints, x: Ints, core: Mask, config: DetectorConfig) -> list[tuple[Ints, Mask]]:
-    """A cluster with several cores, joined by their halos, as one piece a core: (members, which are core)."""
-    from scipy.ndimage import label
+def pieces(y: Ints, x: Ints, core: Mask, blocked: Mask, config: DetectorConfig) -> list[tuple[Ints, Mask]]:
+    """A cluster with several cores, joined by their halos or touching, as one piece a core: (members, which are core).
+
+    Trails of cores are members, but no core.
+    """
     from scipy.spatial import cKDTree
 
-    low_y, low_x = y.min(), x.min()
-    box = np.zeros((int(np.ptp(y)) + 1, int(np.ptp(x)) + 1), dtype=bool)
-    box[y[core] - low_y, x[core] - low_x] = True
-    labels, number = label(box, structure=np.ones((3, 3)))
-    large = np.flatnonzero(np.bincount(labels.ravel())[1:] >= 0.5 * np.pi * config.snowball_min_radius**2) + 1
-    if number == 1 or len(large) == 0:
+    if not core.any():
         return [(np.arange(len(y)), core)]
-    mine = labels[y - low_y, x - low_x]
+    margin = 2 + int(np.sqrt(core.sum() / np.pi))
+    low_y, low_x = int(y[core].min()) - margin, int(x[core].min()) - margin
+    box = np.zeros((int(np.ptp(y[core])) + 1 + 2 * margin, int(np.ptp(x[core])) + 1 + 2 * margin), dtype=bool)
+    box[y[core] - low_y, x[core] - low_x] = True
+    labels = discs(box, window(blocked, (low_y, low_x), box.shape), 0.8 * config.snowball_min_radius)
+    large = np.flatnonzero(np.bincount(labels.ravel())[1:] >= 0.5 * np.pi * config.snowball_min_radius**2) + 1
+    mine = np.zeros(len(y), np.int64)
+    mine[core] = labels[y[core] - low_y, x[core] - low_x]
+    if len(large) == 0:
+        return [(np.arange(len(y)), core)]
+    if len(large) == 1:
+        return [(np.arange(len(y)), mine == large[0])]
     seeds = np.flatnonzero(np.isin(mine, large))
     _, nearest = cKDTree(np.column_stack([y[seeds], x[seeds]])).query(np.column_stack([y, x]))
     owner = mine[seeds][nearest]
@@ -149,21 +162,18 @@ def _pieces(y: Ints, x: Ints, core: Mask, config: DetectorConfig) -> list[tuple[
 def _judge(y: Ints, x: Ints, inside: Mask, frame: _Frame, config: DetectorConfig) -> Snowball | None:
     """A snowball, or None: too long, without a ring of jumps, or without a core where one is needed."""
     shape = frame.core.shape
-    core_radius = float(np.sqrt(inside.sum() / np.pi))
-    has_core = core_radius >= 0.8 * config.snowball_min_radius
+    has_core = bool(np.sqrt(inside.sum() / np.pi) >= 0.8 * config.snowball_min_radius)
     # The shape is judged on the core: halos are ragged and may touch.
     ys, xs = (y[inside], x[inside]) if has_core else (y, x)
-    ratio, fill = ellipse(ys, xs)
-    centre = (float(ys.mean()), float(xs.mean()))
-    disc = fit_disc(ys, xs, frame.blocked)
-    if disc is not None and disc.overlap > min(ratio, fill):
-        ratio = fill = disc.overlap
-        centre, core_radius = (disc.y, disc.x), disc.radius if has_core else core_radius
-    if min(ratio, fill) < config.snowball_circularity_threshold:
+    ball = shaped(ys, xs, frame.blocked, (frame.integration, frame.group))
+    least = config.snowball_circularity_threshold
+    if min(ball.axis_ratio, ball.fill) < (least if has_core else max(least, ROUND)):
         return None
     radius = float(np.sqrt(len(y) / np.pi))
     if has_core:
-        if ring_share(frame, centre, core_radius) < config.snowball_min_ring:
+        share, growing = ring_of(frame, (ball.y, ball.x), ball.core_radius)
+        # A core that fills in the next group is judged there, if its halo too comes then.
+        if share < config.snowball_min_ring or (growing and frame.now[ys, xs].mean() < 0.2):
             return None
     else:
         edge = min(ys.mean(), xs.mean(), shape[0] - 1 - ys.mean(), shape[1] - 1 - xs.mean())
@@ -171,13 +181,34 @@ def _judge(y: Ints, x: Ints, inside: Mask, frame: _Frame, config: DetectorConfig
             return None
         if radius > config.snowball_max_radius or np.median(frame.size[y, x]) > config.snowball_max_intensity:
             return None
-    pixels, cores = np.column_stack([y, x]), np.column_stack([y[inside], x[inside]])
-    ball = Snowball(frame.integration, frame.group, *centre, core_radius, radius, ratio, fill, pixels, cores, 0)
+        ball = replace(ball, core_radius=float(np.sqrt(inside.sum() / np.pi)))
+    pixels, full = np.column_stack([y, x]), frame.core[y, x]  # trails are full too
+    ball = replace(ball, radius=radius, pixels=pixels, core=pixels[full])
     return ball if ball.confidence >= config.snowball_min_confidence else None
 
 
-def ring_share(frame: _Frame, centre: tuple[float, float], core_radius: float, width: float = 3.0) -> float:
-    """Share of the usable pixels around a core that jump in its group or saturate with it; 1 where there are none."""
+def shaped(y: Ints, x: Ints, blocked: Mask, when: tuple[int, int]) -> Snowball:
+    """A cluster as a snowball of its own: centre, radius and roundness, by a disc where lost pixels cut it.
+
+    Args:
+        y: rows of its pixels.
+        x: columns.
+        blocked: pixels that were lost before, of the frame.
+        when: integration and group.
+    """
+    ratio, fill = ellipse(y, x)
+    centre, radius = (float(y.mean()), float(x.mean())), float(np.sqrt(len(y) / np.pi))
+    disc = fit_disc(y, x, blocked)
+    if disc is not None and disc.overlap > min(ratio, fill):
+        ratio = fill = disc.overlap
+        centre, radius = (disc.y, disc.x), disc.radius
+    pixels = np.column_stack([y, x])
+    return Snowball(*when, *centre, radius, radius, ratio, fill, pixels, pixels, 0)
+
+
+def ring_of(frame: _Frame, centre: tuple[float, float], core_radius: float, width: float = 3.0) -> tuple[float, bool]:
+    """Share of the usable pixels around a core that jump in its group (1 where there are none), and whether they jump
+    more in the next."""
     reach = int(core_radius + width) + 2
     rows = slice(max(0, int(centre[0]) - reach), int(centre[0]) + reach + 2)
     columns = slice(max(0, int(centre[1]) - reach), int(centre[1]) + reach + 2)
@@ -185,7 +216,9 @@ def ring_share(frame: _Frame, centre: tuple[float, float], core_radius: float, w
     y, x = np.mgrid[rows.start : rows.start + core.shape[0], columns.start : columns.start + core.shape[1]]
     r = np.hypot(y - centre[0], x - centre[1])
     ring = (r > core_radius + 0.5) & (r <= core_radius + 0.5 + width) & ~blocked & ~core
-    return float((size[ring] > 0).mean()) if ring.any() else 1.0
+    if not ring.any():
+        return 1.0, False
+    return float((size[ring] > 0).mean()), bool(frame.later[rows, columns][ring].sum() > size[ring].sum())
 
 
 @dataclass(frozen=True)
@@ -213,7 +246,7 @@ def fit_disc(y: Ints, x: Ints, blocked: Mask) -> Disc | None:
     low, high = (int(y.min()), int(x.min())), (int(y.max()), int(x.max()))
     box = np.zeros((high[0] - low[0] + 3, high[1] - low[1] + 3), dtype=bool)
     box[y - low[0] + 1, x - low[1] + 1] = True
-    lost = _window(blocked, (low[0] - 1, low[1] - 1), box.shape)
+    lost = window(blocked, (low[0] - 1, low[1] - 1), box.shape)
     beside_free, beside_lost = np.zeros_like(box), np.zeros_like(box)
     for axis, step in ((0, 1), (0, -1), (1, 1), (1, -1)):
         beside_free |= np.roll(~box & ~lost, step, axis)
@@ -230,13 +263,13 @@ def fit_disc(y: Ints, x: Ints, blocked: Mask) -> Disc | None:
     start = (int(centre[0] - radius) - 1, int(centre[1] - radius) - 1)
     n = int(2 * radius) + 4
     gy, gx = np.mgrid[start[0] : start[0] + n, start[1] : start[1] + n]
-    seen = (np.hypot(gy - centre[0], gx - centre[1]) <= radius) & ~_window(blocked, start, (n, n))
+    seen = (np.hypot(gy - centre[0], gx - centre[1]) <= radius) & ~window(blocked, start, (n, n))
     covered = (np.hypot(y - centre[0], x - centre[1]) <= radius).sum()
     overlap = float(covered) / max(len(y) + float(seen.sum()) - float(covered), 1.0)
     return Disc(float(centre[0]), float(centre[1]), radius, overlap)
 
 
-def _window(mask: Mask, start: tuple[int, int], shape: tuple[int, ...]) -> Mask:
+def window(mask: Mask, start: tuple[int, int], shape: tuple[int, ...]) -> Mask:
     """Part of a mask; what lies outside the frame counts as True."""
     out = np.ones(shape, dtype=bool)
     h, w = mask.shape
@@ -258,7 +291,7 @@ def ellipse(y: Ints, x: Ints) -> tuple[float, float]:
     return float(np.sqrt(small / large)), float(len(y) / area)
 
 
-def _grown(ball: Snowball, first_saturated: Ints, config: DetectorConfig) -> Snowball:
+def grown(ball: Snowball, first_saturated: Ints, config: DetectorConfig) -> Snowball:
     """Add pixels that saturate in the next groups at the core's rim."""
     if not len(ball.core):
         return ball
@@ -276,19 +309,7 @@ def _grown(ball: Snowball, first_saturated: Ints, config: DetectorConfig) -> Sno
     core = np.unique(np.concatenate([ball.core, np.column_stack([y[joined], x[joined]])]), axis=0)
     pixels = np.unique(np.concatenate([ball.pixels, core, np.column_stack([y[rim], x[rim]])]), axis=0)
     growth = len(np.unique(later[joined]))
-    return Snowball(
-        ball.integration,
-        ball.group,
-        ball.y,
-        ball.x,
-        ball.core_radius,
-        float(np.sqrt(len(pixels) / np.pi)),
-        ball.axis_ratio,
-        ball.fill,
-        pixels,
-        core,
-        growth,
-    )
+    return replace(ball, radius=float(np.sqrt(len(pixels) / np.pi)), pixels=pixels, core=core, growth=growth)
 
 
 def claimed(jumps: pd.DataFrame, balls: list[Snowball], shape: tuple[int, int]) -> pd.DataFrame:
@@ -298,8 +319,8 @@ def claimed(jumps: pd.DataFrame, balls: list[Snowball], shape: tuple[int, int]) 
         # The group of a faint step is known to within two or so.
         near = table[table.group.between(ball.group - 2, ball.group + 2 + ball.growth)]
         r = np.hypot(near.y.to_numpy() - ball.y, near.x.to_numpy() - ball.x)
-        own = {(int(a), int(b)) for a, b in ball.pixels}
-        member = np.array([(int(a), int(b)) in own for a, b in zip(near.y, near.x, strict=True)], dtype=bool)
+        own = np.ravel_multi_index((ball.pixels[:, 0], ball.pixels[:, 1]), shape)
+        member = np.isin(np.ravel_multi_index((near.y.to_numpy(int), near.x.to_numpy(int)), shape), own)
         halo = (r <= halo_radius(ball, near, shape)) & (near.type.to_numpy() != TELEGRAPH_NOISE)
         rim = r <= 2.0 * ball.core_radius + 3.0 if ball.core_radius else r <= ball.radius + 1.0
         chosen = near.index[member | halo | rim]

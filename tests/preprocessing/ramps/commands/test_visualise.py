@@ -38,7 +38,10 @@ def test_figures_of_a_prediction(tmp_path: Path) -> None:
     reads, model = results.event(event).axes[1].lines[:2]
     assert np.size(reads.get_xdata()) == np.size(model.get_xdata()) == 20
     paths = results.save(tmp_path / "figures")
-    assert len(paths) >= 3
+    assert len(paths) >= 3 and "sanity.png" in {path.name for path in paths}
+    assert results.sanity().get_suptitle().startswith("a_0000: sound")
+    withheld = results.event(event | {"confidence": None})
+    assert withheld.get_suptitle().endswith("confidence withheld")
     assert all(path.stat().st_size > 5000 for path in paths)
 
 

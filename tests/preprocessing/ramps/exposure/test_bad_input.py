@@ -18,7 +18,7 @@ from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure import exposure as strips_module
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.products import write_products
+from astrid_ml.preprocessing.ramps.products.write import write_products
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.products import Products, write_products
+from astrid_ml.preprocessing.ramps.products.write import PipelineFiles, write_products
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -79,7 +79,7 @@ def test_next_integration(ramp: Ramp) -> None:
 
 def test_the_file(ramp: Ramp, tmp_path: Path) -> None:
     found = process(Exposure(ramp, Processing()), tmp_path / "cube.npy")
-    write_products(tmp_path, found, np.load(tmp_path / "cube.npy"), Products(ramp=False, rate=False))
+    write_products(tmp_path, found, np.load(tmp_path / "cube.npy"), PipelineFiles(ramp=False, rate=False))
     (tmp_path / "cube.npy").unlink()
     with fits.open(tmp_path / "exposure_dq.fits") as hdus:
         hdus.verify("exception")

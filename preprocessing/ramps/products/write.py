@@ -11,11 +11,11 @@ import numpy as np
 from astropy.io import fits
 
 from astrid_ml.fits_headers import open_checked
-from astrid_ml.preprocessing.ramps.exposure.asdf_products import AsdfRamp, write_asdf_rate
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq, kind_of_bits, pixel_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
-from astrid_ml.preprocessing.ramps.exposure.fits_planes import FitsPlanes, Plane
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.products.asdf_products import AsdfRamp, write_asdf_rate
+from astrid_ml.preprocessing.ramps.products.fits_planes import FitsPlanes, ImagePlane
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.types import Array, Floats32
@@ -29,7 +29,7 @@ OWN = frozenset(
 
 
 @dataclass(frozen=True)
-class Products:
+class PipelineFiles:
     """What is written beside lists and maps.
 
     Args:
@@ -62,7 +62,7 @@ class Summary:
 
 
 def write_products(
-    folder: Path, processed: Processed, cube: Array, products: Products | None = None
+    folder: Path, processed: Processed, cube: Array, products: PipelineFiles | None = None
 ) -> tuple[Path, ...]:
     """Write ``<name>_dq.fits``, and the ramp and the count rates that are asked for; each whole or not at all.
 
@@ -72,10 +72,10 @@ def write_products(
         cube: its processed reads, e-, (n_ints, n_groups, n_rows, n_cols).
         products: what is asked for.
     """
-    products, ramp = products or Products(), processed.exposure.ramp
+    products, ramp = products or PipelineFiles(), processed.exposure.ramp
     kind = products.of(ramp)
     written = [folder / f"{ramp.name}_dq.fits"]
-    dq = FitsPlanes(written[0], [Plane("GROUPDQ", ramp.shape, kind_of_bits(ramp))])
+    dq = FitsPlanes(written[0], [ImagePlane("GROUPDQ", ramp.shape, kind_of_bits(ramp))])
     target: RampFile | AsdfRamp | None = None
     if products.ramp:
         written.append(folder / f"{ramp.name}_ramp.{kind}")
@@ -141,7 +141,10 @@ class RampFile:
         primary.update(keywords(ramp) | {"DATAMODL": "RampModel", "FILENAME": path.name, "S_JUMP": "COMPLETE"})
         science["BUNIT"] = primary["BUNIT"] = "DN" if ramp.unit == "DN" else "ELECTRONS"
         primary.add_history("reads as slopes were fitted to them, and steps flagged in GROUPDQ, by astrid_ml")
-        planes = [Plane("SCI", ramp.shape, "float32", science), Plane("GROUPDQ", ramp.shape, kind_of_bits(ramp))]
+        planes = [
+            ImagePlane("SCI", ramp.shape, "float32", science),
+            ImagePlane("GROUPDQ", ramp.shape, kind_of_bits(ramp)),
+        ]
         self._file = FitsPlanes(path, planes, primary)
 
     def write(self, integration: int, rows: slice, reads: Floats32, bits: Array) -> None:
@@ -279,7 +282,7 @@ def _write_rates(folder: Path, processed: Processed, found: Summary, pixels: Arr
         for name, image in rates.planes.items():
             cards = science.copy() if name == "SCI" else fits.Header()
             cards.update({"BUNIT": units[name]} if name in units else {})
-            planes.append(Plane(name, image.shape, "uint32" if name == "DQ" else "float32", cards))
+            planes.append(ImagePlane(name, image.shape, "uint32" if name == "DQ" else "float32", cards))
         file = FitsPlanes(path, planes, primary)
         for name, image in rates.planes.items():
             file.write(name, ..., image)

@@ -14,11 +14,12 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq, kind_of_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
-from astrid_ml.preprocessing.ramps.exposure.fits_planes import FitsPlanes, Plane
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
-from astrid_ml.preprocessing.ramps.exposure.products import Products, Rates, combined, write_products
 from astrid_ml.preprocessing.ramps.exposure.rules import Flagging
+from astrid_ml.preprocessing.ramps.products.asdf_products import AsdfRamp
+from astrid_ml.preprocessing.ramps.products.fits_planes import FitsPlanes, ImagePlane
+from astrid_ml.preprocessing.ramps.products.write import PipelineFiles, Rates, combined, write_products
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, REFERENCE_PIXEL, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -37,7 +38,7 @@ def made(n_ints: int = 1, rate: float = 4.0, seed: int = 3, **more: Any) -> Ramp
     return Ramp(data, ReadTimes.single(10.0 * np.arange(1.0, N + 1)), "DN", GAIN, NOISE, name="x", **more)
 
 
-def written(ramp: Ramp, folder: Path, products: Products | None = None, **settings: Any) -> Processed:
+def written(ramp: Ramp, folder: Path, products: PipelineFiles | None = None, **settings: Any) -> Processed:
     found = process(Exposure(ramp, Processing(**settings)), folder / "cube.npy")
     write_products(folder, found, np.load(folder / "cube.npy"), products)
     return found
@@ -166,7 +167,7 @@ def test_a_map_of_the_gain_and_jumps_in_the_rates(tmp_path: Path) -> None:
     ramp = replace(made(), gain=gain)
     ramp.data[0, :, :, 12:] = 500 + (ramp.data[0, :, :, 12:] - 500) / 2
     ramp.data[0, 7:, 4, 5] += 300.0
-    written(ramp, tmp_path, Products(ramp=False))
+    written(ramp, tmp_path, PipelineFiles(ramp=False))
     rate, dq = (fits.getdata(tmp_path / "x_rate.fits", name) for name in ("SCI", "DQ"))
     assert np.median(rate[:, :12]) == pytest.approx(2.0, abs=0.05) and np.median(rate[:, 12:]) == pytest.approx(
         1, abs=0.03
@@ -196,7 +197,7 @@ def test_asdf_of_roman_goes_in_and_comes_out(tmp_path: Path) -> None:
         assert set(roman) == {"meta", "data", "err", "dq", "var_poisson", "var_rnoise"}
         assert np.median(roman["data"]) == pytest.approx(2.0, abs=0.1)
     with pytest.raises(UserError, match="one integration"):
-        written(made(2), tmp_path, Products(format="asdf"))
+        AsdfRamp(tmp_path / "y.asdf", made(2))
 
 
 def test_headers_of_the_input_come_along_and_results_are_no_exposures(tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ def test_headers_of_the_input_come_along_and_results_are_no_exposures(tmp_path: 
 def test_planes_are_what_astropy_reads(tmp_path: Path) -> None:
     values = {"uint8": np.arange(24), "uint32": np.arange(24) * 2**27, "float32": np.linspace(-1, 1, 24)}
     file = FitsPlanes(
-        tmp_path / "a.fits", [Plane(kind, (2, 3, 4), kind) for kind in values], fits.Header({"WHO": "me"})
+        tmp_path / "a.fits", [ImagePlane(kind, (2, 3, 4), kind) for kind in values], fits.Header({"WHO": "me"})
     )
     for kind, numbers in values.items():
         file.write(kind, 0, numbers.reshape(2, 3, 4)[0])

@@ -11,6 +11,7 @@ import numpy as np
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole
+from astrid_ml.preprocessing.ramps.exposure.dq import kind_of_bits
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.readers.asdf_files import is_asdf, read_roman
 from astrid_ml.types import Array, Floats32
@@ -34,12 +35,12 @@ class AsdfRamp:
         library()
         if ramp.shape[0] > 1:
             got = f"{ramp.shape[0]} integrations in {ramp.name}"
-            raise UserError("one integration for a ramp in ASDF", got, "give preprocessing.products.format=fits")
+            raise UserError("one integration for a ramp in ASDF", got, "write FITS files")
         self._path, self._ramp = path, ramp
         with tempfile.TemporaryFile() as file:
             self._data = np.memmap(file, np.float32, "w+", shape=ramp.shape[1:])
         with tempfile.TemporaryFile() as file:
-            self._bits = np.memmap(file, np.uint8, "w+", shape=ramp.shape[1:])
+            self._bits = np.memmap(file, np.dtype(kind_of_bits(ramp)), "w+", shape=ramp.shape[1:])
 
     def write(self, integration: int, rows: slice, reads: Floats32, bits: Array) -> None:
         """A strip, both (n_groups, h, n_cols)."""
@@ -106,6 +107,6 @@ def library() -> Any:
     try:
         import asdf
     except ImportError as error:
-        fix = "pip install 'astrid-ml[roman]', or give preprocessing.products.format=fits"
+        fix = "pip install 'astrid-ml[roman]', or write FITS files"
         raise UserError("the library asdf, which writes Roman's files", "it is not installed", fix) from error
     return asdf

@@ -18,7 +18,7 @@ _BITPIX = {"uint8": (8, 0), "int16": (16, 0), "uint32": (32, 2**31), "float32": 
 
 
 @dataclass(frozen=True)
-class Plane:
+class ImagePlane:
     """An image extension that is filled later.
 
     Args:
@@ -56,7 +56,7 @@ class FitsPlanes:
         primary: keywords of the file.
     """
 
-    def __init__(self, path: Path, planes: Sequence[Plane], primary: fits.Header | None = None) -> None:
+    def __init__(self, path: Path, planes: Sequence[ImagePlane], primary: fits.Header | None = None) -> None:
         self.path = path
         self._file = WholeFile(path)
         start = fits.Header([("SIMPLE", True), ("BITPIX", 8), ("NAXIS", 0), ("EXTEND", True)])

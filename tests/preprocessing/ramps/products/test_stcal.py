@@ -11,7 +11,7 @@ from astropy.io import fits
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.process import process
-from astrid_ml.preprocessing.ramps.exposure.products import write_products
+from astrid_ml.preprocessing.ramps.products.write import write_products
 from astrid_ml.preprocessing.ramps.ramp.codes import JUMP_DET
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
