@@ -14,20 +14,15 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import WAVELENGTHS, short_name
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SIGMA, fluxes_of_magnitudes, numbers_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
+from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded, unit_in, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import (
-    DETECTED,
-    LIMIT_SIGMA,
-    fluxes_of_magnitudes,
-    numbers_of,
-)
-from astrid_ml.preprocessing.lightcurves.readers.source import Wavelengths
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
 

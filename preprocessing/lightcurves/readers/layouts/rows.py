@@ -21,12 +21,12 @@ from astrid_ml.avro import records
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.inflating import is_gzip, read_inflated, refuse_swollen_gzip, refuse_swollen_parquet, start_of_gzip
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import BLOCK, row_blocks, told
 from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups_in
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested, unnested
 from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, head_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import BLOCK, row_blocks, told
 from astrid_ml.readable import in_words, of_fits, quiet
 from astrid_ml.tables import read_table
 
