@@ -18,7 +18,7 @@ from astrid_ml.fingerprint import places_of, relative
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import Maps, maps_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import ColumnMaps, maps_of
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of, why_unread
 from astrid_ml.preprocessing.lightcurves.select.extinction import ExtinctionCorrection
 from astrid_ml.preprocessing.lightcurves.select.selection import Selection
@@ -56,7 +56,7 @@ class LightcurvesPipeline:
     columns: str | dict[str, Any] | None = None
 
     @cached_property
-    def maps(self) -> Maps:
+    def maps(self) -> ColumnMaps:
         """The user's maps of columns."""
         return maps_of(self.columns)
 

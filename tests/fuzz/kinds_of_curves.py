@@ -153,6 +153,35 @@ def make_forced_text(folder: Path) -> Path:
     return folder / "a.txt"
 
 
+def make_fits_table(folder: Path) -> Path:
+    """A light curve of TESS."""
+    rows = {"TIME": 1325.0 + np.arange(6.0), "PDCSAP_FLUX": 1000.0, "PDCSAP_FLUX_ERR": 1.0, "QUALITY": 0}
+    table = Table.from_pandas(pd.DataFrame(rows))
+    table.meta = {"TELESCOP": "TESS", "OBJECT": "TIC 1", "BJDREFI": 2457000}
+    table.write(folder / "a.fits")
+    return folder / "a.fits"
+
+
+def make_lists(folder: Path) -> Path:
+    """Objects of ZTF's data releases, a row an object."""
+    lists = {"hmjd": [[58300.0, 58301.0]], "mag": [[18.0, 18.1]], "magerr": [[0.1, 0.1]], "catflags": [[0, 0]]}
+    about = {"objectid": [7], "filterid": [1], "objra": [1.0], "objdec": [2.0]}
+    pq.write_table(pa.table({**about, **lists}), folder / "a.parquet")
+    return folder / "a.parquet"
+
+
+def make_message(folder: Path) -> Path:
+    """An alert as a stream sends it, with its schema beside it."""
+    with make_nested_avro(folder).open("rb") as stream:
+        reader = fastavro.reader(stream)
+        schema, packets = reader.writer_schema, list(reader)
+    (folder / "100.avsc").write_text(json.dumps(schema))
+    body = io.BytesIO()
+    fastavro.schemaless_writer(body, schema, packets[-1])
+    (folder / "a.avro").write_bytes(b"\0\0\0\0\x64" + body.getvalue())
+    return folder / "a.avro"
+
+
 def make_list(folder: Path) -> Path:
     return make_text(folder).with_name("V.LIST")
 
@@ -243,6 +272,9 @@ KINDS = (
     FileKind("curves, CSV.gz", make_packed_csv, curves),
     FileKind("curves, broker JSON", make_broker_json, curves),
     FileKind("curves, forced", make_forced_text, curves),
+    FileKind("curves, FITS table", make_fits_table, curves),
+    FileKind("curves, lists pq", make_lists, curves),
+    FileKind("curves, message", make_message, curves),
     FileKind("curves, SNANA LIST", make_list, curves),
     FileKind("curves, nested Avro", make_nested_avro, curves),
     FileKind("curves, nested pq", make_nested_parquet, curves),

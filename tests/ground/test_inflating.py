@@ -12,7 +12,7 @@ import pytest
 
 from astrid_ml import inflating
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import read_any, row_blocks
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import read_any, row_blocks
 from astrid_ml.readable import reading_parquet
 from astrid_ml.table_files import read_parquet
 from astrid_ml.tables import read_table

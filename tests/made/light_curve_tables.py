@@ -158,7 +158,7 @@ def as_votable(table: pd.DataFrame, folder: Path) -> Path:
 
 def as_nest(table: pd.DataFrame, folder: Path) -> Path:
     """A row an object, its rows a struct of lists, as HATS catalogues have them."""
-    once = [name for name in table if table[name].nunique() == 1 and "id" in name.lower()]
+    once = [name for name in table if table[name].nunique() == 1 and "id" in str(name).lower()]
     rest = [name for name in table if name not in once]
     nested = pa.array([{name: table[name].tolist() for name in rest}])
     columns = {name: pa.array(table[name].iloc[:1]) for name in once}
@@ -168,7 +168,7 @@ def as_nest(table: pd.DataFrame, folder: Path) -> Path:
 
 def as_lists(table: pd.DataFrame, folder: Path) -> Path:
     """A row an object, each of its columns a list."""
-    once = [name for name in table if table[name].nunique() == 1 and "id" in name.lower()]
+    once = [name for name in table if table[name].nunique() == 1 and "id" in str(name).lower()]
     columns = {name: pa.array(table[name].iloc[:1]) for name in once}
     columns |= {str(name): pa.array([table[name].tolist()]) for name in table if name not in once}
     pq.write_table(pa.table(columns), folder / "a.parquet")
@@ -206,7 +206,8 @@ def guessed_table(seed: int) -> tuple[pd.DataFrame, float | None]:
     chosen = random.Random(seed)
     time = chosen.choice(list(_TIMES))
     given = MJD if time in ("mjd", "jd", "hjd", "time") else Time(MJD, format="mjd", scale="utc").tdb.mjd
-    spelt = chosen.choice([str, str.upper, str.title])
+    spellings: list[Callable[[str], str]] = [str.strip, str.upper, str.title]
+    spelt = chosen.choice(spellings)
     names = words()
     rows: dict[str, Any] = {
         spelt(chosen.choice(names["object"][:25])): [f"sn{seed}"] * N,

@@ -12,11 +12,11 @@ from astropy.table import Table
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import read_any
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, first_true, last_true
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import plasticc_objects
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import read_any
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.select.selection import WINDOWS, Selection, window
 

@@ -22,10 +22,10 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import share_of
 from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveSource
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import GUESS, as_file, maps_in, maps_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import FIX
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 from astrid_ml.printable import printable
 from astrid_ml.reasons import in_words, mend
 from astrid_ml.temporaries import forget_orphans

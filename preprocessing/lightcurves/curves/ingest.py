@@ -235,13 +235,13 @@ def assemble(
     """
     objects = objects.reset_index(drop=True)
     first = objects[~objects["object_id"].duplicated()]
-    position = pd.Series(first.index.to_numpy(), index=first["object_id"].to_numpy())
-    owner = epochs["object_id"].map(position)
-    orphans = owner.isna().to_numpy()
+    names = pd.Index(first["object_id"].to_numpy(dtype=object), dtype=object)
+    place = names.get_indexer(epochs["object_id"].to_numpy(dtype=object))
+    orphans = place < 0
     if orphans.any():
         account.drop(epochs["object_id"][orphans].unique(), "epochs without a row in the table of objects")
-        epochs, owner = epochs[~orphans], owner[~orphans]
-    code = owner.to_numpy(dtype=np.int64)
+        epochs, place = epochs[~orphans], place[~orphans]
+    code = first.index.to_numpy(dtype=np.int64)[place]
     order = np.argsort(code, kind="stable")
     bands, names = pd.factorize(epochs["band"].astype(str))
     offsets = np.concatenate([[0], np.cumsum(np.bincount(code, minlength=len(objects)))]).astype(np.int64)

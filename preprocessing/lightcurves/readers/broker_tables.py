@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     TRUTH,
@@ -21,10 +22,9 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     visits_beside,
 )
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
-from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import Reading
+from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
+from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import form_of, known_layout, look_at
-from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import is_nested_parquet
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 
 
 def source_with(reader: CurveReader, path: Path, layout: TableLayout, names: list[str]) -> CurveSource:
@@ -72,7 +72,7 @@ class BrokerReader:
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
         choose = partial(known_layout, form=form_of(source.path))
-        yield from Reading(source, choose, account, wavelengths, zero_point).tables()
+        yield from RowsReading(source, choose, account, wavelengths, zero_point).tables()
 
 
 READERS: tuple[CurveReader, ...] = (BrokerReader(),)

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from astrid_ml.preprocessing.lightcurves.curves.exchange import is_exchange, read_exchange
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 
 
 @dataclass(frozen=True)

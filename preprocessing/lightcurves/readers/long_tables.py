@@ -14,12 +14,10 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import PLASTICC, ZTF, short_name
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SIGMA, fluxes_of_magnitudes, numbers_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account, assemble
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
-from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
-from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, truth_beside, with_truth
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import (
     columns_of,
     is_large,
     read_any,
@@ -27,15 +25,12 @@ from astrid_ml.preprocessing.lightcurves.readers.row_blocks import (
     stand_together,
     whole_objects,
 )
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
-from astrid_ml.printable import printable
-from astrid_ml.types import Floats
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
+from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, truth_beside, with_truth
 
 TABLES = (".csv", ".csv.gz", ".parquet")
-DETECTED = 4096
-# An upper limit of S/N 5 is flux 0 with an error of a fifth of it.
-LIMIT_SIGMA = 5.0
-BRIGHTEST, FAINTEST = -5.0, 50.0  # magnitudes beyond stand for none
 _PLASTICC_STATIC = {
     "ra": "RA", "decl": "DEC", "mwebv": "MWEBV", "hostgal_specz": "HOSTGAL_SPECZ", "hostgal_photoz": "HOSTGAL_PHOTOZ",
     "hostgal_photoz_err": "HOSTGAL_PHOTOZ_ERR",
@@ -113,28 +108,6 @@ def plasticc_epochs(rows: pd.DataFrame, account: Account) -> pd.DataFrame:
     )
 
 
-def numbers_of(rows: pd.DataFrame, *names: str) -> pd.Series:
-    """A column of numbers, by the first of its names that is there.
-
-    Args:
-        rows: of a table.
-        names: that it may have.
-
-    Raises:
-        UserError: it is not there, or a value is no number; says in which row of the file.
-    """
-    name = next((name for name in names if name in rows), None)
-    if name is None:
-        raise UserError(f"the column {' or '.join(names)}", "a table without it", "add it")
-    values = pd.to_numeric(rows[name], errors="coerce")
-    wrong = (values.isna() & rows[name].notna()).to_numpy()
-    if wrong.any():
-        place = int(np.flatnonzero(wrong)[0])
-        got = f"{printable(str(rows[name].iloc[place]))[:40]} in row {rows.index[place] + 1}"
-        raise UserError(f"numbers in the column {name}", got, "mend that row, or take it out")
-    return values
-
-
 def plasticc_objects(meta: pd.DataFrame) -> pd.DataFrame:
     """The metadata with the project's names; the true class of a test object where that is published."""
     target = next((name for name in ("target", "true_target") if name in meta), None)
@@ -192,16 +165,6 @@ def read_ztf(
     return assemble(
         objects.assign(survey="ZTF", flux_kind=kind), pd.concat(parts, ignore_index=True), account, wavelengths
     )
-
-
-def fluxes_of_magnitudes(magnitude: Floats, error: Floats) -> tuple[Floats, Floats]:
-    """FLUXCAL (zero point 27.5) and its error from AB magnitudes and theirs, to first order.
-
-    NaN for magnitudes of 0, -9, 99, -999 and their like, which stand for none.
-    """
-    usable = (magnitude > BRIGHTEST) & (magnitude < FAINTEST) & (magnitude != 0)
-    flux: Floats = 10 ** (-0.4 * (np.where(usable, magnitude, np.nan) - 27.5))
-    return flux, flux * error * np.log(10) / 2.5
 
 
 def _ztf_epochs(rows: pd.DataFrame, name: str, flux: object, error: object, flag: int) -> pd.DataFrame:

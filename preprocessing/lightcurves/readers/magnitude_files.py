@@ -26,11 +26,11 @@ from astrid_ml.found import NOTES
 from astrid_ml.inflating import MOST_SWOLLEN
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.catalogues import CATALOGUES, catalogue_beside, objects_of
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble, without_unknown_zero
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 from astrid_ml.types import Floats

@@ -23,21 +23,22 @@ from astrid_ml.avro import read_header, records
 from astrid_ml.errors import UserError
 from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.curves.gathered import WITHDRAWN, Gathered
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.gathered import WITHDRAWN, Gathered
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, with_truth
+from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import ALERT as SOURCES
+from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import truth_of
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats
 
 BLOCK = 2000  # alerts that are held as they come
 SATURATED, DETECTED = 1024, 4096
 EXACT = 2**53  # from here on floats have not all whole numbers
-SOURCES = ("diaSource", "prvDiaSources", "prvDiaForcedSources")
 # Names of a measurement's fields, in the newer and the older schema.
 _FIELDS = {
     "object_id": ("diaObjectId",),
@@ -105,12 +106,6 @@ def dialect_of(fields: Mapping[str, set[str]]) -> Dialect:
     if fields.get("diaObject", set()) & {"simVersion", "hostgal_zphot"}:
         return Dialect("ELASTICC")
     return Dialect("")
-
-
-def has_nested_sources(path: Path) -> bool:
-    """Whether a parquet file holds alerts with ``diaSource`` and at least one history."""
-    names = set(pq.read_schema(path).names)
-    return "diaSource" in names and bool(names & set(SOURCES[1:]))
 
 
 def is_nested_avro(path: Path) -> bool:
@@ -318,16 +313,6 @@ class NestedAlertReader:
         truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
         for table in read_alerts(source.members, account, wavelengths, zero_point):
             yield with_truth(table, truth, account)
-
-
-def is_nested_parquet(path: Path) -> bool:
-    """Whether a file is parquet with nested sources; a damaged one is not."""
-    if path.suffix != ".parquet":
-        return False
-    try:
-        return has_nested_sources(path)
-    except (OSError, ValueError):
-        return False
 
 
 READERS: tuple[CurveReader, ...] = (NestedAlertReader(),)

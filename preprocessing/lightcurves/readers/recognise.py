@@ -18,16 +18,16 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.found import NOTES, none_in
 from astrid_ml.preprocessing.lightcurves import readers as folder
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import columns_of
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
-from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, Maps
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import columns_of
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.readers.told_tables import MappedReader
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
@@ -74,7 +74,7 @@ class FoundCurves:
     unread: Mapping[Path, str]
 
 
-def find_curves(raw: Sequence[Path], maps: Maps = NO_MAPS) -> FoundCurves:
+def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
     """All sources in files and folders, and the files that were passed over.
 
     Args:
@@ -112,7 +112,7 @@ def find_curves(raw: Sequence[Path], maps: Maps = NO_MAPS) -> FoundCurves:
     return FoundCurves([*grouped(sound), *lost], unread)
 
 
-def looked_at(path: Path, maps: Maps = NO_MAPS) -> tuple[CurveSource | None, str]:
+def looked_at(path: Path, maps: ColumnMaps = NO_MAPS) -> tuple[CurveSource | None, str]:
     """The source that a file is, if any; else why a file of a readable kind cannot be read, if it cannot."""
     try:
         with within_time(LONGEST_LOOK):
@@ -163,8 +163,8 @@ def what_lacks(path: Path) -> str:
     if form_of(path) is None or is_truth(path):
         return ""
     if (width := nameless(path)) >= FEWEST:
-        names = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
-        return f"no line names its {width} columns: say them in a map (names: {names}, and band: NAME)"
+        said = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
+        return f"no line names its {width} columns: say them in a map (names: {said}, and band: NAME)"
     found = [(guess(rows), rows.names) for rows in look_at(path)]
     near = [(one.lacks, names) for one, names in found if 0 < len(one.lacks) <= NEAR]
     if not near:
@@ -198,7 +198,7 @@ def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:
     return out
 
 
-def source_of(inputs: Sequence[Path], maps: Maps = NO_MAPS) -> CurveSource:
+def source_of(inputs: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> CurveSource:
     """The source that has these inputs (as :attr:`CurveSource.inputs` gave them)."""
     first = recognise(inputs[0], maps)
     if first is None:
@@ -207,7 +207,7 @@ def source_of(inputs: Sequence[Path], maps: Maps = NO_MAPS) -> CurveSource:
     return replace(first, members=tuple(p for p in inputs if p not in beside)) if first.reader.grouped else first
 
 
-def recognise(path: Path, maps: Maps = NO_MAPS) -> CurveSource | None:
+def recognise(path: Path, maps: ColumnMaps = NO_MAPS) -> CurveSource | None:
     """The source that a file is, by name and columns; None for anything else.
 
     Args:

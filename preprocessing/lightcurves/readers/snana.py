@@ -17,10 +17,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name, wavelength_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import REPEATED, Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, REDSHIFTS, static_columns
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import EPOCH_COLUMNS, CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.fits_table import Table, open_table, read_columns
 from astrid_ml.preprocessing.lightcurves.readers.pointers import Segments, locate
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.types import Array, Floats, Floats32, Ints
 
 SEPARATOR_MJD = -777.0

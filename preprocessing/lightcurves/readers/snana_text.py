@@ -20,12 +20,12 @@ import pandas as pd
 
 from astrid_ml.inflating import is_gzip, read_inflated, start_of_gzip
 from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, clean
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, REDSHIFTS
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.readers.snana import ZERO_POINT, band_wavelengths, fluxcal_of, object_table
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths, why_damaged
 
 SUFFIXES = (".dat", ".txt", ".text", ".snana")
 START = 16384  # bytes by which a file is known

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import ClassVar
 
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.broker_tables import source_with
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import Reading
+from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, look_at
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveReader, CurveSource, Wavelengths
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class GuessedReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from Reading(source, _guessed, account, wavelengths, zero_point).tables()
+        yield from RowsReading(source, _guessed, account, wavelengths, zero_point).tables()
 
 
 def _guessed(rows: Rows) -> TableLayout | None:
@@ -81,7 +81,7 @@ class MappedReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from Reading(source, self._of, account, wavelengths, zero_point, self.layout.names).tables()
+        yield from RowsReading(source, self._of, account, wavelengths, zero_point, self.layout.names).tables()
 
 
 READERS: tuple[CurveReader, ...] = (GuessedReader(),)

@@ -19,9 +19,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.within import TooSlowError, within_time
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves import row_blocks
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
-from astrid_ml.preprocessing.lightcurves.readers import magnitude_files, recognise, row_blocks
+from astrid_ml.preprocessing.lightcurves.readers import magnitude_files, recognise
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.readable import of_parquet, reading_parquet
 

@@ -37,8 +37,9 @@ def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = 
         deep: how many containers it stands in.
 
     Example:
-        >>> [(g.place, g.rows) for g in groups_in({"id": "a", "data": {"mjd": [1, 2], "mag": [3, 4]}})]
-        [('data', [{'mjd': 1, 'mag': 3}, {'mjd': 2, 'mag': 4}])]
+        >>> found = list(groups_in({"id": "a", "data": {"mjd": [1, 2], "mag": [3, 4], "band": ["g", "r"]}}))
+        >>> found[0].place, found[0].about["id"], found[0].rows[1]
+        ('data', 'a', {'mjd': 2, 'mag': 4, 'band': 'r'})
     """
     said = dict(about or {})
     if deep > DEEPEST:

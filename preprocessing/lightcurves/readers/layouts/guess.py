@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, zero_point_of
-from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
 from astrid_ml.preprocessing.surveys.describe import content
 from astrid_ml.preprocessing.surveys.registry import packaged
@@ -54,11 +54,12 @@ def words() -> dict[str, Any]:
 
 
 def guess(rows: Rows) -> Guess:
-    """What the first rows of a table may be.
+    """What rows of a table may be; the first of them are looked at.
 
     Args:
         rows: some of them.
     """
+    rows = replace(rows, table=rows.table.head(SAMPLE))
     left = {bare(name): str(name) for name in reversed(list(rows.table.columns))}
     columns: dict[str, str] = {}
     lacks: list[str] = []

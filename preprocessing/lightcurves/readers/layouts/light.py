@@ -14,20 +14,15 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import WAVELENGTHS, short_name
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SIGMA, fluxes_of_magnitudes, numbers_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
+from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded, unit_in, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
-from astrid_ml.preprocessing.lightcurves.readers.long_tables import (
-    DETECTED,
-    LIMIT_SIGMA,
-    fluxes_of_magnitudes,
-    numbers_of,
-)
-from astrid_ml.preprocessing.lightcurves.readers.source import Wavelengths
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
 
@@ -63,7 +58,8 @@ def epochs_of(
     time = rows.column(roles["time"])
     days = days_of(time, _numbers(rows, roles["time"], lenient=layout.time == "any"), layout, rows.about, account)
     flux, error, measured = _fluxes(rows, layout, roles, bands, _Light(account, zero_point))
-    columns = {"object_id": _names(rows, roles.get("object"), file), "mjd": days, "band": bands}
+    names = pd.Series(_names(rows, roles.get("object"), file), index=index, dtype=object)
+    columns = {"object_id": names, "mjd": days, "band": pd.Series(bands, index=index, dtype=object)}
     flags = np.where(_detected(rows, layout, roles, measured), DETECTED, 0)
     out = pd.DataFrame({**columns, "flux": flux, "flux_err": error, "phot_flag": flags}, index=index)
     for role in ("ra", "dec"):
@@ -87,8 +83,10 @@ def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
         whole = said.dropna()
         if len(whole) and (whole % 1 == 0).all() and (whole.abs() < 2**53).all():
             said = said.astype("Int64")
-    text = said.astype("string")
-    return np.asarray(text.fillna("" if pd.api.types.is_numeric_dtype(said) else file).astype(object))
+    nobody = "" if pd.api.types.is_numeric_dtype(said) else file
+    codes, values = pd.factorize(said)  # each name is made once
+    known = [*(str(value) for value in values), nobody]
+    return np.array(known, dtype=object)[codes]
 
 
 def _without_bad(rows: Rows, layout: TableLayout, account: Account) -> Rows:
@@ -301,18 +299,20 @@ def _plain_numbers(values: pd.Series) -> Floats:
 def objects_of(epochs: pd.DataFrame, layout: TableLayout) -> pd.DataFrame:
     """One row an object: at the median of its rows' positions, with what the first row that says something says."""
     by_object = epochs.groupby("object_id", sort=False)
-    sky = by_object[["ra", "dec"]].median().rename(columns={"ra": "RA", "dec": "DEC"})
+    known = [name for name in ("ra", "dec") if epochs[name].notna().any()]
+    sky = by_object[known].median() if known else pd.DataFrame(index=pd.Index(epochs["object_id"].unique()))
+    sky = sky.reindex(columns=["ra", "dec"]).rename_axis("object_id").rename(columns={"ra": "RA", "dec": "DEC"})
     said = [name for name in _ABOUT if name in epochs and name not in ("RA", "DEC")]
     first = by_object[said].first() if said else pd.DataFrame(index=sky.index)
     objects = pd.concat([sky, first], axis=1).reset_index()
     if "label" not in objects:
         objects["label"] = None
     objects["label"] = [str(label).strip() or None if pd.notna(label) else None for label in objects["label"]]
-    known = static_columns(objects)
+    static = static_columns(objects)
     rest = objects[["object_id", "label"]].assign(survey=name_of(layout), flux_kind=layout.flux_kind)
     if rest["label"].notna().any():
         rest["variability"] = variability_of(rest["label"])
-    return pd.concat([rest, known], axis=1)
+    return pd.concat([rest, static], axis=1)
 
 
 def name_of(layout: TableLayout) -> str | None:

@@ -1,4 +1,4 @@
-"""Maps of columns: what a user writes of tables that nobody else described, and what was guessed of them."""
+"""ColumnMaps of columns: what a user writes of tables that nobody else described, and what was guessed of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _HIDDEN = ("source", "known_by", "said", "lists", "limits")
 
 
 @dataclass(frozen=True)
-class Maps:
+class ColumnMaps:
     """Layouts that a user gives, the first that fits is taken.
 
     Args:
@@ -44,10 +44,10 @@ class Maps:
     layouts: tuple[TableLayout, ...] = ()
 
 
-NO_MAPS = Maps()
+NO_MAPS = ColumnMaps()
 
 
-def maps_of(given: str | Mapping[str, Any] | None) -> Maps:
+def maps_of(given: str | Mapping[str, Any] | None) -> ColumnMaps:
     """The maps in a file, or that plain containers say.
 
     Args:
@@ -67,7 +67,7 @@ def maps_of(given: str | Mapping[str, Any] | None) -> Maps:
     said = content(Path(given)) if isinstance(given, str) else dict(given)
     several = said.get("layouts")
     parts = several if isinstance(several, list) else [said]
-    return Maps(tuple(_made(part, where) for part in parts))
+    return ColumnMaps(tuple(_made(part, where) for part in parts))
 
 
 def _made(said: Any, where: str) -> TableLayout:
@@ -142,7 +142,7 @@ class Shown:
     known: bool
 
 
-def shown_of(path: Path, maps: Maps = NO_MAPS) -> Shown | None:
+def shown_of(path: Path, maps: ColumnMaps = NO_MAPS) -> Shown | None:
     """What would be made of a file; None where it holds no rows of a kind that is read here."""
     form = form_of(path)
     best: Shown | None = None
@@ -216,7 +216,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def maps_in(places: Sequence[Path], maps: Maps = NO_MAPS) -> tuple[list[str], dict[str, int]]:
+def maps_in(places: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> tuple[list[str], dict[str, int]]:
     """What would be made of all files of some places: a map for each that is another one, and counts.
 
     Args:
@@ -241,7 +241,7 @@ def maps_in(places: Sequence[Path], maps: Maps = NO_MAPS) -> tuple[list[str], di
 
 
 def as_file(texts: Sequence[str]) -> str:
-    """Maps as one file: one as it is, several below ``layouts``."""
+    """ColumnMaps as one file: one as it is, several below ``layouts``."""
     if len(texts) == 1:
         return texts[0]
     parts = []

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+ALERT = ("diaSource", "prvDiaSources", "prvDiaForcedSources")  # of Rubin's alerts and ELAsTiCC's
+
+
+def is_nested_parquet(path: Path) -> bool:
+    """Whether a file is parquet of alerts with ``diaSource`` and at least one history; a damaged one is not."""
+    if path.suffix != ".parquet":
+        return False
+    try:
+        names = set(pq.read_schema(path).names)
+    except (OSError, ValueError):
+        return False
+    return ALERT[0] in names and bool(names & set(ALERT[1:]))
 
 
 def is_nested(schema: pa.Schema) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.curves.gathered import once_each
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble, without_unknown_zero
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.gathered import once_each
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     TRUTH,
     VISITS,
@@ -22,7 +23,6 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of, name_of, objects_of, wavelengths_for
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, rows_in
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource, Wavelengths
 from astrid_ml.printable import printable
 
 HELD = 1_000_000  # epochs that are held at a time
@@ -78,7 +78,7 @@ def _why(error: ValueError | UserError) -> str:
 
 
 @dataclass
-class Reading:
+class RowsReading:
     """How a source is read.
 
     Args:

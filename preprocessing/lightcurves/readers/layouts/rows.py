@@ -21,12 +21,12 @@ from astrid_ml.avro import records
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.inflating import is_gzip, read_inflated, refuse_swollen_gzip, refuse_swollen_parquet, start_of_gzip
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import BLOCK, MOST_COLUMNS, row_blocks, told
 from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups_in
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested, unnested
 from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, head_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import BLOCK, row_blocks, told
 from astrid_ml.readable import in_words, of_fits, quiet
 from astrid_ml.tables import read_table
 
@@ -167,6 +167,8 @@ def _of_text(path: Path, size: int, names: tuple[str, ...]) -> Iterator[Rows]:
         head = replace(head, names=names, about={**head.about, **said})
     if not head.names:
         return
+    if len(head.names) > MOST_COLUMNS:
+        raise ValueError(f"{len(head.names)} columns, and a table of curves has at most {MOST_COLUMNS}")
     refuse_swollen_gzip(path)
     with told(path), pd.read_csv(path, chunksize=size, **_options(head)) as reader:
         for block in reader:
@@ -202,7 +204,8 @@ def _named(path: Path) -> tuple[tuple[str, ...], dict[str, str]]:
 def _options(head: TextHead) -> dict[str, Any]:
     """What pandas is told of a text table."""
     names = [name or f"_{place}" for place, name in enumerate(head.names)]
-    names = [name if names.index(name) == place else f"{name}.{place}" for place, name in enumerate(names)]
+    first = {name: place for place, name in reversed(list(enumerate(names)))}
+    names = [name if first[name] == place else f"{name}.{place}" for place, name in enumerate(names)]
     names += [f"_{place}" for place in range(len(names), head.width)]  # values that nothing names
     return {
         "sep": head.delimiter or r"\s+",
@@ -227,6 +230,8 @@ def _start(path: Path) -> bytes:
 def _of_parquet(path: Path, size: int) -> Iterator[Rows]:
     refuse_swollen_parquet(path)
     schema = pq.read_schema(path)
+    if len(schema.names) > MOST_COLUMNS:
+        raise ValueError(f"{len(schema.names)} columns, and a table of curves has at most {MOST_COLUMNS}")
     if not is_nested(schema):
         yield from (Rows(block) for block in row_blocks(path, size))
         return

@@ -56,28 +56,41 @@ def head_of(text: str) -> TextHead:
     if lines[first].startswith("|"):
         return _between_bars(lines, first, above)
     row = lines[first]
-    if any(_NUMBER.fullmatch(cell) for cell in cells(row, delimiter_of(row))):  # values: the names stand in a comment
-        mark = delimiter_of(row)
-        width = len(cells(row, mark))
-        named = above[-1].lstrip("#@%!/\\ \t") if above else ""
-        names = _names(named, mark if mark and mark in named else delimiter_of(named))
-        fits = len(names) == width or (mark is None and len(names) > 1 and not _said(above[-1]))
-        names = names if above and fits and not any(map(_NUMBER.fullmatch, names)) else []
-        return TextHead(tuple(names), mark, first, _about(above), {}, _decimal(row, mark), width)
-    after = next((n for n in range(first + 1, len(lines)) if lines[n].strip(" -\t|,;")), len(lines))
+    if any(_is_number(cell, delimiter_of(row)) for cell in cells(row, delimiter_of(row))):
+        return _named_above(lines, first, above)
+    return _named_here(lines, first, above)
+
+
+def _named_above(lines: list[str], first: int, above: list[str]) -> TextHead:
+    """A table whose first line holds values: the names stand in the comment above it, or nowhere."""
+    row = lines[first]
     mark = delimiter_of(row)
-    names = _names(row, mark)
+    width = len(cells(row, mark))
+    named = above[-1].lstrip("#@%!/\\ \t") if above else ""
+    names = _names(named, mark if mark and mark in named else delimiter_of(named))
+    fits = bool(above) and (len(names) == width or (mark is None and len(names) > 1 and not _said(above[-1])))
+    names = names if fits and not any(map(_NUMBER.fullmatch, names)) else []
+    return TextHead(tuple(names), mark, first, _about(above), {}, _decimal(row, mark), width)
+
+
+def _named_here(lines: list[str], first: int, above: list[str]) -> TextHead:
+    """A table whose first line names the columns; VizieR's have a line of units and one of dashes below it."""
+    after = next((n for n in range(first + 1, len(lines)) if lines[n].strip(" -\t|,;")), len(lines))
+    mark = delimiter_of(lines[first])
+    names = _names(lines[first], mark)
     values = lines[after] if after < len(lines) else ""
     if mark == "," and values and "," not in values:
         mark = None  # names between commas, values between blanks
     units: dict[str, str] = {}
-    following = after + 1
-    if values and set(lines[following] if following < len(lines) else "") & {"-"} and _is_rule(lines[following]):
+    if after + 1 < len(lines) and values and _is_rule(lines[after + 1]):
         units = {name: unit for name, unit in zip(names, cells(values, mark), strict=False) if unit}
-        after = following + 1
+        after += 2
         values = lines[after] if after < len(lines) else ""
-    about = _about(above)
-    return TextHead(tuple(names), mark, after, about, units, _decimal(values, mark), len(cells(values, mark)))
+    return TextHead(tuple(names), mark, after, _about(above), units, _decimal(values, mark), len(cells(values, mark)))
+
+
+def _is_number(cell: str, delimiter: str | None) -> bool:
+    return bool(_NUMBER.fullmatch(cell if delimiter == "," else cell.replace(",", ".")))
 
 
 def cells(line: str, delimiter: str | None) -> list[str]:
@@ -101,7 +114,7 @@ def _names(line: str, mark: str | None) -> list[str]:
 
 
 def _is_rule(line: str) -> bool:
-    return bool(line.strip()) and not line.strip(" -\t|,;+")
+    return "-" in line and not line.strip(" -\t|,;+")
 
 
 def _between_bars(lines: list[str], first: int, above: list[str]) -> TextHead:

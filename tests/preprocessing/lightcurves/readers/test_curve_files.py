@@ -12,14 +12,15 @@ import pandas as pd
 import pytest
 
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves import row_blocks
 from astrid_ml.preprocessing.lightcurves.curves.catalogues import sexagesimal
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import whole_objects
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable, concatenate
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
-from astrid_ml.preprocessing.lightcurves.readers import row_blocks, snana
+from astrid_ml.preprocessing.lightcurves.readers import snana
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import read_plasticc, read_snana_rows
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, source_of
-from astrid_ml.preprocessing.lightcurves.readers.row_blocks import whole_objects
 from astrid_ml.preprocessing.lightcurves.readers.snana import read_snana
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_table
 

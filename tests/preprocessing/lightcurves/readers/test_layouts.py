@@ -109,8 +109,10 @@ def test_limits_signs_and_systems(tmp_path: Path) -> None:
 
 def test_times_that_are_cut_short_and_dates(tmp_path: Path) -> None:
     rows = pd.DataFrame({"band": "g", "mag": [17.0, 18.0], "magerr": 0.1})
-    for name, values in {"hjd": [8000.5, 8001.5], "date": ["2017-09-04T00:00:00", "2017-09-05T00:00:00"]}.items():
-        found, _, account = read(as_csv(rows.assign(**{name: values}), tmp_path))
+    times: dict[str, Any] = {"hjd": [8000.5, 8001.5], "date": ["2017-09-04T00:00:00", "2017-09-05T00:00:00"]}
+    for name, values in times.items():
+        rows[name] = values
+        found, _, account = read(as_csv(rows[["band", "mag", "magerr", name]], tmp_path))
         assert found.mjd.tolist() == [58000.0, 58001.0]
         assert account.counts["rows_JD_without_its_first_figures"] == (2 if name == "hjd" else 0)
 

@@ -14,16 +14,16 @@ import pytest
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
+from astrid_ml.preprocessing.lightcurves.curves import gathered
+from astrid_ml.preprocessing.lightcurves.curves.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers import gathered
-from astrid_ml.preprocessing.lightcurves.readers.gathered import Gathered
+from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import (
     Dialect,
     dialect_of,
     epochs_of,
     flattened,
-    has_nested_sources,
     is_nested_avro,
     read_alerts,
 )
@@ -168,8 +168,8 @@ def test_only_files_with_a_history_are_nested_alerts(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
     pq.write_table(pa.Table.from_pylist([{"diaSource": row["diaSource"]} for row in rows]), tmp_path / "b.parquet")
     (tmp_path / "b.avro").write_bytes(b"no Avro at all")
-    assert has_nested_sources(tmp_path / "a.parquet")
-    assert not has_nested_sources(tmp_path / "b.parquet")
+    assert is_nested_parquet(tmp_path / "a.parquet")
+    assert not is_nested_parquet(tmp_path / "b.parquet")
     assert is_nested_avro(tmp_path / "a.avro")
     assert not is_nested_avro(tmp_path / "b.avro")
 

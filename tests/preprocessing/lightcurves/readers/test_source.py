@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.curves.source import CurveSource
 from astrid_ml.preprocessing.lightcurves.readers import converted
 from astrid_ml.preprocessing.lightcurves.readers.recognise import all_readers, find_curves, known, recognise
-from astrid_ml.preprocessing.lightcurves.readers.source import CurveSource
 
 TABLES = {
     "curve_files": ["time", "mag", "magerr", "band"],
