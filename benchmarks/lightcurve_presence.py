@@ -43,6 +43,7 @@ def train(words: list[str], folder: Path, objects: int, epochs: int, seed: int) 
     """A run, and the dataset that it was trained on."""
     given = [
         *("experiment=lightcurves_sim", f"simulate.n={objects}", "simulate.templates=50", "model=lightcurve_gru_small"),
+        "datamodule.batch_size=32",
         *(f"trainer.max_epochs={epochs}", f"seed={seed}", "logger=none", "audit=off"),
         *(f"paths.run_dir={folder}", f"paths.data={folder.parent / 'store'}", *words),
     ]
