@@ -171,8 +171,6 @@ def predict(
         The content of ``report.json``; of a shard, which units failed.
     """
     from astrid_ml.checkpoint.load import read_record
-    from astrid_ml.checkpoint.predictions import FIRST
-    from astrid_ml.contracts.scoring import HasBrief
     from astrid_ml.described.formats import formats_of
     from astrid_ml.devices import device_of
     from astrid_ml.pipeline.shards import share_of
@@ -200,10 +198,18 @@ def predict(
     own = config["preprocessing"]
     chosen = choose_reader(reader, record.domain, own, paths, list(trust), reads, given)
     scoring = Scoring(Path(ckpt_path), config, tuple(trust), where, allow_outside)
-    judge = build(config["evaluation"], trust)
-    brief = (judge.brief if isinstance(judge, HasBrief) else FIRST) if columns == "brief" else None
+    brief = _brief(config, trust) if columns == "brief" else None
     workplace = Workplace(Path(output_dir), executor or Serial(), share, formats=formats, brief=brief)
     return predict_files(scoring, record, chosen, workplace)
+
+
+def _brief(config: Mapping[str, Any], trust: Sequence[str]) -> Sequence[str]:
+    """The columns that a reader of a list needs, as the judge says; those of every table where it does not."""
+    from astrid_ml.checkpoint.predictions import FIRST
+    from astrid_ml.contracts.told import HasBrief
+
+    judge = build(config["evaluation"], trust)
+    return judge.brief if isinstance(judge, HasBrief) else FIRST
 
 
 def _check_place(name: str, place: object) -> None:

@@ -107,7 +107,7 @@ class CurveDataModule(PreparedDataModule):
         ]
 
     def domain_facts(self, source: SampleSource, rows: Ints, training: bool) -> pd.DataFrame:
-        """See :class:`astrid_ml.contracts.scoring.TellsFacts`; a host that training leaves out may be none."""
+        """See :class:`astrid_ml.contracts.told.TellsFacts`; a host that training leaves out may be none."""
         hosts = [name for name in self.standardiser.columns if name.startswith("HOSTGAL")]
         index = rows_of(source, rows, ["flux_kind", *hosts]).reset_index(drop=True)
         found = facts_of_curves(*source.ragged("epochs", rows), index)

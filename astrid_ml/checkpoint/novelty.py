@@ -10,7 +10,7 @@ import pandas as pd
 
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import EmbedsQuestions
+from astrid_ml.contracts.told import EmbedsQuestions
 from astrid_ml.types import Floats, Ints
 from astrid_ml.validity.novelty import COLUMN, fit_novelty, p_values
 

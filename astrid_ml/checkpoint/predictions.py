@@ -80,7 +80,7 @@ def brief_columns(wanted: Sequence[str], tables: Iterable[Path]) -> list[str]:
     """Those of the wanted columns that hold a value in any of some tables, in their order; no row is read.
 
     Args:
-        wanted: see :class:`astrid_ml.contracts.scoring.HasBrief`.
+        wanted: see :class:`astrid_ml.contracts.told.HasBrief`.
         tables: parquet files of predictions.
     """
     import pyarrow.parquet as pq

@@ -136,27 +136,6 @@ class Measures(Protocol):
 
 
 @runtime_checkable
-class TellsFacts(Protocol):
-    """A datamodule that knows what decides whether its samples are like those of training."""
-
-    def domain_facts(self, source: SampleSource, rows: Ints, training: bool) -> pd.DataFrame:
-        """A row for each position with columns of :mod:`astrid_ml.validity.domain`; null says nothing.
-
-        Args:
-            source: samples.
-            rows: positions in its index.
-            training: whether these are to bound the domain, with what the training makes of them.
-        """
-
-
-@runtime_checkable
-class HasBrief(Protocol):
-    """A judge that says which columns of its predictions a reader of a list needs, in their order."""
-
-    brief: ClassVar[tuple[str, ...]]
-
-
-@runtime_checkable
 class HasBaselines(Protocol):
     """A judge that compares the scores with baselines, which it fits without the test fold.
 
@@ -196,14 +175,6 @@ class EmbedsBatches(Protocol):
 
     def embed_batch(self, batch: dict[str, Tensor]) -> Tensor | None:
         """(B, width), a row for each sample; None of a network that does not tell."""
-
-
-@runtime_checkable
-class EmbedsQuestions(Protocol):
-    """A task that answers several questions of each sample, and says what its network knows at each."""
-
-    def embed_questions(self, batch: dict[str, Tensor]) -> Tensor | None:
-        """(B Q, width), in the order of the rows of ``scores``; None of a network that does not tell."""
 
 
 @runtime_checkable

@@ -77,7 +77,7 @@ class HierarchyTask(Task):
         return out
 
     def embed_questions(self, batch: Batch) -> Tensor | None:
-        """See :class:`astrid_ml.contracts.scoring.EmbedsQuestions`."""
+        """See :class:`astrid_ml.contracts.told.EmbedsQuestions`."""
         embed: Any = getattr(self.network, "embed_questions", None)
         names = ("values", "lengths", "static", "queries", "elapsed")
         if embed is None:

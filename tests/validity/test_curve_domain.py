@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from astrid_ml.checkpoint.predictions import brief_columns, read_predictions, write_predictions
-from astrid_ml.contracts.scoring import HasBrief, TellsFacts
+from astrid_ml.contracts.told import HasBrief, TellsFacts
 from astrid_ml.datamodules.curves import CurveDataModule
 from astrid_ml.evaluation.judge import BinaryJudge
 from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge

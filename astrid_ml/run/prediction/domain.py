@@ -14,7 +14,8 @@ import pandas as pd
 from astrid_ml.checkpoint.novelty import fitted_novelty
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.contracts.scoring import Embeds, EmbedsBatches, TellsFacts
+from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
+from astrid_ml.contracts.told import TellsFacts
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
 from astrid_ml.run.raw import is_simulated
 from astrid_ml.types import Floats, Ints, Mask

@@ -15,7 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.preprocessing.lightcurves.curves.exchange import ExchangeWriter
 from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits
-from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS, Look, curve_table, draw_library
+from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS, SurveyLook, curve_table, draw_library
 from astrid_ml.preprocessing.lightcurves.simulate.pointings import PointingLog
 from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
 from astrid_ml.preprocessing.lightcurves.simulate.templates import OTHERS
@@ -99,7 +99,7 @@ class SimulateLightcurves:
             # A stream for each class and part: adding a class leaves the others as they are.
             words = f"{part}/{label}" + (f"/{survey}" if survey else "")
             random = np.random.default_rng([seed, zlib.crc32(words.encode())])
-            curves, head = self._simulate(label, number, Look(self, cadence, log), random)
+            curves, head = self._simulate(label, number, SurveyLook(self, cadence, log), random)
             if not len(head):
                 continue
             head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
@@ -134,7 +134,7 @@ class SimulateLightcurves:
                     yield part, survey, label, int(number)
 
     def _simulate(
-        self, label: str, wanted: int, look: Look, random: np.random.Generator
+        self, label: str, wanted: int, look: SurveyLook, random: np.random.Generator
     ) -> tuple[Visits, pd.DataFrame]:
         """``wanted`` objects of a class that were detected at least twice."""
         library = draw_library(KINDS[label], self.templates, random)

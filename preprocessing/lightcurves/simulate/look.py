@@ -32,7 +32,7 @@ MARGIN = 0.5  # magnitudes below the depth at which the brightest of a class are
 
 
 class SimulationSettings(Protocol):
-    """What :class:`Look` needs of the simulation's settings."""
+    """What :class:`SurveyLook` needs of the simulation's settings."""
 
     @property
     def templates(self) -> int: ...
@@ -47,7 +47,7 @@ class SimulationSettings(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
+class SurveyLook:
     """A survey at work.
 
     Args:

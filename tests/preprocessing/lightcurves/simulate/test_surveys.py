@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.simulate.cadence import DETECT, bands_of_nights, detect, draw_visits
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
-from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS, Look, draw_library
+from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS, SurveyLook, draw_library
 from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named, known_cadences
 from astrid_ml.preprocessing.lightcurves.simulate.templates import OTHERS, TRANSIENTS, steady_flux
 
@@ -94,7 +94,7 @@ def test_total_light_is_the_difference_and_a_constant() -> None:
 
 
 def test_what_a_shallow_survey_cannot_reach_is_not_looked_for() -> None:
-    shallow, deep = (Look(SimulateLightcurves(), cadence_named(name)) for name in ("atlas", "lsst_wide"))
+    shallow, deep = (SurveyLook(SimulateLightcurves(), cadence_named(name)) for name in ("atlas", "lsst_wide"))
     for kind in TRANSIENTS:
         assert shallow.farthest(kind) < deep.farthest(kind)
         z = np.array(shallow.farthest(kind))
@@ -105,7 +105,7 @@ def test_what_a_shallow_survey_cannot_reach_is_not_looked_for() -> None:
 
 def test_hosts_stand_under_transients_in_total_light() -> None:
     random = np.random.default_rng(2)
-    look = Look(SimulateLightcurves(templates=3, hostless=0.5), cadence_named("ps1"))
+    look = SurveyLook(SimulateLightcurves(templates=3, hostless=0.5), cadence_named("ps1"))
     visits, head = look.batch("SNIa-SALT3", 64, draw_library(KINDS["SNIa-SALT3"], 3, random), random)
     lost = head["HOSTGAL_MAG_r"].to_numpy() < 0
     quiet = visits.there & (visits.mjd < head["PEAKMJD"].to_numpy()[:, None] - 60)
