@@ -204,9 +204,9 @@ class Numbers:
         tables = bundle.predictions
         table = tables["test"] if len(tables["test"]) else tables["val"]
         wanted = notable_captions(bundle.judge, table)
-        return Compared(EQUAL, f"{len(one)} sections").also(
-            captions(self.pictures, wanted, leak_captions(bundle.record["audit"]["findings"]))
-        )
+        ids = {str(name) for part in bundle.plan.rounds for name in part["id"]}
+        leaks = leak_captions(bundle.record["audit"]["findings"], ids)
+        return Compared(EQUAL, f"{len(one)} sections").also(captions(self.pictures, wanted, leaks))
 
     def card(self) -> Compared:
         """Both files of the card."""

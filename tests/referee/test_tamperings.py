@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
-from made.bundles import Honest, honest
+from made.bundles import WORDS, Honest, honest, of_text
 
+from astrid_ml.build import plain
+from astrid_ml.config import compose
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.referee import columns
+from astrid_ml.referee.commands.bundle import bundle_run
 from astrid_ml.referee.commands.referee import RefereeCommand, checks_of, referee
 from astrid_ml.referee.crate import METADATA
 from astrid_ml.referee.opened import Bundle
+from astrid_ml.referee.records import metadata
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, WITHOUT_DATA, judged
+from astrid_ml.run.training.train import train
 
 from .tamperings import ALL, TAMPERINGS, Tampering, tampered
 
@@ -136,3 +144,34 @@ def test_columns_of_a_task_of_somebody_else_are_not_judged(
     monkeypatch.setattr(columns, "OURS", "lab.")
     found = columns.columns(Bundle(folder))
     assert found.verdict == UNKNOWN and "score_ensemble" in found.words
+
+
+@pytest.mark.slow
+def test_a_bundle_of_a_split_that_leaks_is_bit_equal(bundles: Bundles, tmp_path: Path) -> None:
+    """Its report shows the pairs that leak, of those that have a picture."""
+    base = bundles.of("triplets")
+    ids = sorted(pd.read_parquet(next((base.bundle / "splits").glob("*.parquet")))["id"])
+    folds = np.random.default_rng(0).choice(["train", "val", "test"], len(ids), p=[0.6, 0.2, 0.2])
+    pd.DataFrame({"id": ids, "fold": folds}).to_csv(tmp_path / "split.csv", index=False)
+    places = [f"paths.run_dir={tmp_path / 'run'}", f"dataset={base.dataset}", f"split.path={tmp_path / 'split.csv'}"]
+    words = [*WORDS["triplets"], "split=file", *places]
+    train(plain(compose("train", words)), words)
+    bundle_run(tmp_path / "run", tmp_path / "bundle")
+    assert "Pairs that leak" in (tmp_path / "bundle" / "report.html").read_text()
+    told = {item.name: item for item in referee(tmp_path / "bundle", str(base.dataset))}
+    assert {name for name, item in told.items() if item.verdict != EQUAL} == {"digest"}
+
+
+def test_other_sources_may_describe_a_file_in_other_words(bundles: Bundles, tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    shutil.copytree(bundles.of("triplets").bundle, folder)
+    of_text(folder, METADATA, lambda text: text.replace("the report", "a page"))
+    assert metadata(Bundle(folder)).verdict == DIFFERENT
+    of_text(
+        folder,
+        METADATA,
+        lambda text: re.sub(r'("sha256": ")[0-9a-f]{64}(",\s*"description": "sha256 is)', r"\g<1>ab\g<2>", text),
+    )
+    assert metadata(Bundle(folder)).verdict == EQUAL
+    of_text(folder, METADATA, lambda text: text.replace("astrid train", "astrid train seed=9"))
+    assert metadata(Bundle(folder)).verdict == DIFFERENT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,15 +215,16 @@ def _leaks(pairs: list[tuple[str, Any]]) -> list[tuple[str, str, str]]:
     return [(kind, fold, str(pair[fold])) for kind, pair in pairs for fold in ("train", "test")]
 
 
-def leak_captions(findings: list[dict[str, Any]], most: int = 6) -> list[str]:
-    """What stands under the pictures of :func:`leak_pictures`, where all samples are there.
+def leak_captions(findings: list[dict[str, Any]], ids: Collection[str], most: int = 6) -> list[str]:
+    """What stands under the pictures of :func:`leak_pictures`.
 
     Args:
         findings: of the audit, as ``run.json`` has them.
+        ids: of the samples; what else a pair names (a group) has no picture.
         most: pairs of each kind.
     """
     pairs = [(found["kind"], pair) for found in findings for pair in found["pairs"][:most]]
-    return [f"{kind}, {fold}: {name}" for kind, fold, name in _leaks(pairs)][: 2 * most]
+    return [f"{kind}, {fold}: {name}" for kind, fold, name in _leaks(pairs) if name in ids][: 2 * most]
 
 
 def repeat_command(config: dict[str, Any], typed: list[str]) -> str:
