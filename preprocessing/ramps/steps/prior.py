@@ -26,6 +26,7 @@ _OFFSETS = [
     for dx in range(-REACH, REACH + 1)
     if 0 < dy * dy + dx * dx <= REACH * REACH + 1
 ]
+_CHUNK = 8192  # pixels whose neighbours stay in the cache
 _LEAST = 8  # neighbours with a rate, below which they tell nothing
 _COMPANY = 4  # of 36: their median moves by a seventh of their scatter
 _MEDIAN = math.pi / 2  # variance of a median over that of a mean
@@ -151,16 +152,24 @@ class _Surroundings:
 
     @staticmethod
     def of(image: Tensor, variance: Tensor, where: Tensor) -> _Surroundings:
-        around = _around(image, where)
+        values, noises = _padded(image), _padded(variance)
+        parts = [
+            _Surroundings._some(values, noises, _centres(part, image.shape[1])) for part in torch.split(where, _CHUNK)
+        ]
+        return _Surroundings(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    @staticmethod
+    def _some(image: Tensor, variance: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        around = _around(image, centre)
         count = around.isfinite().sum(-1)
         middle = _median(around, count)
         scatter = MAD_TO_SIGMA * _median((around - middle[:, None]).abs_(), count).double()
-        noise = _median(_around(variance, where), count).double().sqrt()
+        noise = _median(_around(variance, centre), count).double().sqrt()
         own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
         sigma = (own + _MEDIAN * torch.maximum(scatter, noise).square() / count.clamp(min=1)).sqrt()
         wide = NEAR * torch.maximum(sigma, noise)
         lonely = (count < _LEAST) | ~middle.isfinite() | ~sigma.isfinite()
-        return _Surroundings(middle.double(), sigma, wide, lonely)
+        return middle.double(), sigma, wide, lonely
 
 
 def in_company(hit: Tensor) -> Tensor:
@@ -202,10 +211,10 @@ def common_rates(reads: Tensor, sampling: Sampling, chosen: Tensor) -> Tensor:
         chosen: pixels for which it is asked, (h, w) bool.
     """
     out = torch.full(chosen.shape, torch.nan, dtype=reads.dtype, device=reads.device)
-    for where in torch.split(chosen.reshape(-1).nonzero()[:, 0], 4096):
-        middles = []
+    for where in torch.split(chosen.reshape(-1).nonzero()[:, 0], _CHUNK):
+        middles, centre = [], _centres(where, chosen.shape[1])
         for before, after, time in zip(reads[:-1], reads[1:], sampling.spacing.tolist(), strict=True):
-            around = _around((after - before) / time, where)
+            around = _around(_padded((after - before) / time), centre)
             middles.append(_median(around, around.isfinite().sum(-1)))
         stacked = torch.stack(middles, 1)
         out.view(-1)[where] = _median(stacked, stacked.isfinite().sum(-1)).to(out)
@@ -230,13 +239,20 @@ def _elsewhere(known: KnownRate, rate: Tensor, variance: Tensor, where: Tensor) 
     return RatePart(EVIDENCE.index(known.kind), False, mean, torch.where(silent, 1.0, sigma), log_weight)
 
 
-def _around(image: Tensor, where: Tensor) -> Tensor:
-    """The neighbours of some pixels (n,) of an image (h, w), (n, k) float32; NaN beyond the edges."""
-    wide = torch.nn.functional.pad(image.float(), (REACH,) * 4, value=torch.nan)
-    width = wide.shape[1]
-    centre = (where // image.shape[1] + REACH) * width + where % image.shape[1] + REACH
-    offsets = torch.tensor([dy * width + dx for dy, dx in _OFFSETS], device=image.device)
-    return wide.reshape(-1)[centre[:, None] + offsets]
+def _padded(image: Tensor) -> Tensor:
+    """An image with NaN beyond its edges, as far as neighbours reach, float32."""
+    return torch.nn.functional.pad(image.float(), (REACH,) * 4, value=torch.nan)
+
+
+def _centres(where: Tensor, width: int) -> Tensor:
+    """Places of pixels (n,) of an image so wide in the padded one."""
+    return (where // width + REACH) * (width + 2 * REACH) + where % width + REACH
+
+
+def _around(padded: Tensor, centre: Tensor) -> Tensor:
+    """The neighbours of some pixels (n,), (n, k); NaN beyond the edges."""
+    offsets = torch.tensor([dy * padded.shape[1] + dx for dy, dx in _OFFSETS], device=padded.device)
+    return padded.reshape(-1)[centre[:, None] + offsets]
 
 
 def _median(values: Tensor, known: Tensor) -> Tensor:
