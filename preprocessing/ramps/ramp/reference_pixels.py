@@ -67,6 +67,7 @@ class ReferenceCorrection:
         if self.rows and left + right:
             edges = np.concatenate([column[:, :left], column[:, w - right :]], axis=1)
             row = np.stack([_medians(frame, edge) for frame, edge in zip(sides, edges, strict=True)])
+            row[:, :top] = row[:, h - bottom :] = np.nan  # corners are no part of what is read along with an image
             row = np.nan_to_num(_between_rows(_between_groups(row)))
         # The first group's own level is a constant of each pixel; only changes matter.
         column, row = column - column[:1], row - row[:1]
@@ -74,7 +75,13 @@ class ReferenceCorrection:
             edge = np.concatenate([column[:, :left], column[:, w - right :]], axis=1).mean(1, keepdims=True)
             from scipy.ndimage import uniform_filter1d
 
-            row = uniform_filter1d(row - edge, min(self.row_window, h), axis=1, mode="nearest")
+            known = np.zeros(h, np.float32)
+            known[inner] = 1.0
+            width = min(self.row_window, h)
+            weight = uniform_filter1d(known, width, mode="constant")
+            filled = np.where(known > 0, row - edge, 0)
+            smooth = uniform_filter1d(filled, width, axis=1, mode="constant")
+            row = np.where(weight > 0, smooth / np.maximum(weight, 1e-6), row - edge)
         gain = float(np.mean(ramp.gain)) if ramp.unit == "DN" else 1.0
         return Levels(column * gain, row.astype(np.float32) * gain, lost, left_out)
 

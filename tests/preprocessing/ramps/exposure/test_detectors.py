@@ -155,6 +155,19 @@ def test_reference_pixels_that_are_no_numbers_cost_themselves(name: str, value: 
     assert np.abs(levels.rows - expected.rows)[others].max() < 3.0
 
 
+def test_corners_of_the_border_say_nothing_of_the_rows_beside_them() -> None:
+    """Rows of the top border fell by thousands of electrons in a real exposure: no level of the image's."""
+    good = drifting()
+    data = good.data.copy()
+    data[0, 5:, 2] -= 5000.0
+    hurt = replace(good, data=data)
+    expected, levels = (
+        ReferenceCorrection().measure(ramp, 0).subtract(np.zeros(ramp.data.shape[1:], np.float32), slice(0, 96))
+        for ramp in (good, hurt)
+    )
+    assert np.abs(levels - expected).max() < 0.5
+
+
 @pytest.mark.parametrize("fault", ["hot", "jumping", "flagged"])
 def test_bad_reference_pixels_of_a_fifth_of_the_border_cost_themselves(fault: str) -> None:
     """Whatever they do: the levels are those of the others, though channels, parities and rows drift."""
