@@ -10,6 +10,7 @@ MARKS = ("#", "@", "\\", "%", "!", "//")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _SAID = re.compile(r'^[#@%!\s\\/]*"?([A-Za-z][^=:"]*?)"?\s*[=:]\s*"?([^"]*?)"?\s*(?:degrees|deg)?\s*$')
 _TOLD = re.compile(r"^\s*@\s*(\w+)\s+(.+?)\s*$")
+LONGEST = 1000  # characters of a comment that says something once
 _DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -55,8 +56,8 @@ def head_of(text: str) -> TextHead:
     above = [line for line in lines[:first] if line.strip()]
     if lines[first].startswith("|"):
         return _between_bars(lines, first, above)
-    row = lines[first]
-    if any(_is_number(cell, delimiter_of(row)) for cell in cells(row, delimiter_of(row))):
+    mark = delimiter_of(lines[first])
+    if any(_is_number(cell, mark) for cell in cells(lines[first], mark)):
         return _named_above(lines, first, above)
     return _named_here(lines, first, above)
 
@@ -133,7 +134,7 @@ def _decimal(row: str, mark: str | None) -> str:
 
 
 def _said(line: str) -> tuple[str, str] | None:
-    found = _TOLD.match(line) or _SAID.match(line)
+    found = _TOLD.match(line) or _SAID.match(line) if len(line) <= LONGEST else None
     return (found[1].strip(), found[2].strip()) if found and found[2].strip() else None
 
 
