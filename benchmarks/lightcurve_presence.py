@@ -89,7 +89,7 @@ def main() -> None:
             for way, words in WAYS.items()
         }
         first = load_checkpoint(runs["before", 1] / "checkpoints" / "best.ckpt")
-        stores = sorted((Path(folder) / "store").glob("lightcurves_sim-*"))
+        stores = sorted(path.parent for path in (Path(folder) / "store").glob("lightcurves_sim-*/dataset.json"))
         known = {PreparedDataset(path).fingerprint: path for path in stores}
         dataset = PreparedDataset(known[str(first.record.dataset_fingerprint)])
         for (way, seed), run in runs.items():
