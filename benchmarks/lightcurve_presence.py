@@ -65,15 +65,17 @@ def test_set(dataset: PreparedDataset, without: bool) -> MemorySource:
 
 
 def judged(model: LoadedModel, source: MemorySource) -> dict[str, float]:
-    """Metrics of a checkpoint on all samples of a source, and the share of transients that it calls so."""
+    """Metrics of a checkpoint on all samples of a source, and the share of transients that it calls a star or AGN."""
     judge: HierarchicalJudge = build(model.record.config["evaluation"])
     table = model.score(source, np.arange(len(source.index), dtype=np.int64))
     index = source.index[["id", "group_id", "label"]].iloc[table["row"].to_numpy()].reset_index(drop=True)
     told = judge.apply(pd.concat([index, table], axis=1), model.record.calibration)
     found = judge.evaluate(told).metrics
-    at = told[(told["days"] == 64) & told["label"].isin([name for name, kind in KINDS.items() if kind is not None])]
+    tree = judge.tree
+    others = {tree.node_of_label[name] for name, kind in KINDS.items() if kind is None}
+    at = told[(told["days"] == 64) & ~told["label"].map(tree.node_of_label).isin(others)]
     out = {name: float(found[name] or np.nan) for name in METRICS}
-    return {**out, "transients called Transient": float((at["p_Transient"] > 0.5).mean())}
+    return {**out, "transients called star or AGN": float(at["top_class"].isin(others).mean())}
 
 
 def main() -> None:
@@ -87,7 +89,7 @@ def main() -> None:
             for way, words in WAYS.items()
         }
         first = load_checkpoint(runs["before", 1] / "checkpoints" / "best.ckpt")
-        stores = sorted((Path(folder) / "store").glob("lightcurves_sim-*"))
+        stores = sorted(path.parent for path in (Path(folder) / "store").glob("lightcurves_sim-*/dataset.json"))
         known = {PreparedDataset(path).fingerprint: path for path in stores}
         dataset = PreparedDataset(known[str(first.record.dataset_fingerprint)])
         for (way, seed), run in runs.items():
