@@ -135,7 +135,10 @@ BESIDE = {  # options that need another one than the default
     **{f"channels=frames_{name}": "datamodule=frames" for name in ("asinh", "sigma", "zscale")},
     "datamodule=frames": "channels=frames_asinh",
 }
-WHERE_EXPOSURES_ARE_SCORED = tuple(f"preprocessing/ramps/{name}=" for name in ("rules", "steps", "twopoint", "windows"))
+WHERE_EXPOSURES_ARE_SCORED = tuple(
+    f"preprocessing/ramps/{name}=" for name in ("flags", "rules", "steps", "twopoint", "windows")
+)
+WHERE_EXPOSURES_ARE_PREDICTED = tuple(f"preprocessing/ramps/{name}=" for name in ("products", "sanity"))
 
 
 def options(folder: Path) -> list[str]:
@@ -156,7 +159,12 @@ PACKAGED = [
         ("train", f"preprocessing={pipeline} {option}")
         for pipeline in option_names(CONF / "preprocessing")
         for option in options(CONF / "preprocessing" / pipeline)
-        if not option.startswith(WHERE_EXPOSURES_ARE_SCORED)
+        if not option.startswith(WHERE_EXPOSURES_ARE_SCORED + WHERE_EXPOSURES_ARE_PREDICTED)
+    ],
+    *[
+        ("predict", f"task=ramps {option}")
+        for option in options(CONF / "preprocessing" / "ramps")
+        if option.startswith(WHERE_EXPOSURES_ARE_PREDICTED)
     ],
     *[
         ("score-ramps", option)

@@ -86,8 +86,7 @@ def _integration(
     n_groups, n_rows, n_cols = ramp.shape[1:]
     first_saturated = np.full((n_rows, n_cols), n_groups, np.int64)
     persisting = exposure.persisting(before, integration)
-    jumps: list[pd.DataFrame] = []
-    falls: list[pd.DataFrame] = []
+    jumps, falls = list[pd.DataFrame](), list[pd.DataFrame]()
     border = {"reference_values_unusable": 0, "reference_pixels_left_out": 0}
     telegraph: list[pd.DataFrame] = []
     maps: list[dict[str, Floats32]] = []
