@@ -78,6 +78,10 @@ def main() -> None:
     runs: dict[str, Callable[[], Any]] = {
         "two-point": lambda: TwoPoint()(reads[None], dq, noise)[0].numpy(),
         "likelihood steps": lambda: StepDetector()(reads, noise, sampling),
+        "likelihood steps, prior=none": lambda: StepDetector(prior="none")(reads, noise, sampling),
+        "likelihood steps, prior=none, average=0": lambda: StepDetector(prior="none", average=0.0)(
+            reads, noise, sampling
+        ),
     }
     try:
         runs["stcal two-point"] = stcal_two_point(data)
@@ -96,7 +100,8 @@ def main() -> None:
     if "stcal two-point" in runs:
         equal = bool((runs["two-point"]() == runs["stcal two-point"]()).all())
         print(f"two-point / stcal: {speed['two-point'] / speed['stcal two-point']:.2f}; identical flags: {equal}")
-        print(f"likelihood steps / stcal likelihood: {speed['likelihood steps'] / speed['stcal likelihood']:.2f}")
+        for name in (name for name in runs if name.startswith("likelihood")):
+            print(f"{name} / stcal likelihood: {speed[name] / speed['stcal likelihood']:.2f}")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,13 @@ SETTINGS = {
     "docs/alerts.md": {"0.5": "the cut on drb, a setting"},
     "docs/datasets.md": {"1.1": "a version of Croissant"},
     "docs/first_run.md": {"95": LEVEL, "10": "the simulated prevalence, a setting"},
+    "docs/layouts.md": {
+        "2455197.5": "Gaia's zero of time, its documentation",
+        "20.80": "the zero point of TESS, its handbook",
+        "0.05": "how well its handbook knows it",
+        "25.10": "the zero point of Kepler, its handbook",
+        "8.3": "minutes of light from the Sun, arithmetic",
+    },
     "docs/lightcurves.md": {
         "27.5": "the zero point of FLUXCAL",
         "2.5": "the definition of a magnitude",
