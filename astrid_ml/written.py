@@ -81,8 +81,14 @@ def _home(name: str, tree: ast.Module, module: str) -> str:
 
 def _of_body(found: ast.ClassDef) -> Iterator[tuple[str, ast.expr, ast.expr | None]]:
     for part in found.body:
-        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name):
+        if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name) and not _made_by_itself(part.value):
             yield part.target.id, part.annotation, part.value
+
+
+def _made_by_itself(value: ast.expr | None) -> bool:
+    """``field(init=False)``: no parameter."""
+    given = value.keywords if isinstance(value, ast.Call) else []
+    return any(word.arg == "init" and isinstance(word.value, ast.Constant) and not word.value.value for word in given)
 
 
 def _of_function(init: ast.FunctionDef) -> Iterator[tuple[str, ast.expr, ast.expr | None]]:

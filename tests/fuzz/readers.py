@@ -110,7 +110,8 @@ REACHED = {
     "preprocessing.lightcurves.curves.row_blocks:is_large": "curves, ELAsTiCC pq",
     "preprocessing.lightcurves.readers.snana:column_of": "curves, SNANA PHOT",
     "preprocessing.ramps.commands.predict:_processed": "ramp, npy",
-    "preprocessing.ramps.exposure.dq:__init__": "ramp, npy",
+    "preprocessing.ramps.commands.predict:_write": "ramp, npy",
+    "preprocessing.ramps.products.write:copied_headers": "ramp, FITS cube",
     "preprocessing.ramps.readers.asdf_files:array": "ramp, Roman ASDF",
     "preprocessing.ramps.readers.asdf_files:read_roman": "ramp, Roman ASDF",
     "preprocessing.ramps.readers.auto:recognise": "ramp, npy",
@@ -158,6 +159,7 @@ OWN = {
     "cli": "run folders and sweeps of this project; tests/cli damages them",
     "commands.fsck": "looks for damage; tests/commands damages every kind of file that it knows",
     "commands.new": "its own templates",
+    "checkpoint.predictions:brief_columns": "tables that the command has just written",
     "checkpoint.record": "bytes inside a checkpoint, reached by the kind of that name where a digest stands in it",
     "dataset.croissant:write_table_croissant": "writes; the kind Roman, master_index reads that table",
     "dataset.record_sets:csv_schema": "the same",
@@ -185,6 +187,8 @@ OWN = {
     "preprocessing.differencing.commands.products": "writes",
     "preprocessing.differencing.commands.recover_pair:recoveries": "tables that the command has just written",
     "preprocessing.ramps.commands.score_exposure": "its own parts; the truth is read by the kind of that name",
+    "preprocessing.ramps.products.asdf_products": "writes",
+    "preprocessing.ramps.products.fits_planes": "writes",
     "preprocessing.ramps.ramp.patches_hdf5:write_patches": "writes",
     "preprocessing.ramps.ramp.stored": "a file of the temporary folder that it has just made",
     "preprocessing.ramps.simulate": "writes",
@@ -194,7 +198,9 @@ OWN = {
     "preprocessing.triplets.containers.arrow_tables:columns_of_bytes": "asked of tables in which no stamps were found",
     "referee.commands.bundle": "run folders; tests/referee damages them",
     "referee.opened:plainly": "what it wrote a line before",
+    "referee.records:metadata": "text that it has just made",
     "run": "run folders; tests/run damages them",
+    "shipped": "the package's own weights, by their digests",
 }
 
 

@@ -63,7 +63,9 @@ def test_a_batch_goes_there_once_and_its_scores_come_back_once(
         (table,) = member_tables([(moved, data)], NOTHING)
     pd.testing.assert_frame_equal(table, expected)
     tree = experiment.startswith("lightcurves")
-    assert BATCHES * len(batch) <= counts["in"] <= BATCHES * (len(batch) + 2 * tree)  # and a tree's parents, lengths
+    assert (
+        BATCHES * len(batch) <= counts["in"] <= BATCHES * (len(batch) + 3 * tree)
+    )  # and a tree's parents, siblings, lengths
     assert counts["constants"] == (BATCHES * len(task.taxonomy.sibling_groups) if tree else 0)
     columns = [name for name in table.columns if name != "row"]
     assert BATCHES * len(columns) <= counts["out"] <= BATCHES * (len(columns) + 1)  # lengths of curves, for packing

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.files import read_note
+from astrid_ml.pipeline.parts import in_short
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch
-from astrid_ml.preprocessing.ramps.fusion.fusion import Fusion
+from astrid_ml.preprocessing.ramps.fusion.fusion import Fusion, features
 from astrid_ml.preprocessing.ramps.fusion.network import fused
+from astrid_ml.preprocessing.ramps.fusion.truth import PACKED
+from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.shipped import shipped
 from astrid_ml.types import Array
 
 SHIPPED, NONE = "shipped", "none"  # words of the option; anything else is a file
 NAME = "ramps_fusion"
+_LARGEST = 2**20  # bytes of a file of weights
+_NO_CANDIDATES = pd.DataFrame(columns=list(PACKED), dtype=float)
 
 
 @dataclass(frozen=True)
@@ -67,6 +73,25 @@ class PlainFusion:
         fusion = self.of(processed.exposure.ramp)
         return fused(EvidenceSearch(fusion.faintest)(processed, cube, None), fusion, processed)
 
+    def check(self) -> None:
+        """Refuse weights that fit no candidates, or are no numbers.
+
+        Raises:
+            ValueError: what is wrong.
+        """
+        fusion, known = self.fusion, set(features(_NO_CANDIDATES, True))
+        n = len(fusion.names)
+        shapes = {"mean": (n,), "scale": (n,), "weights": (len(CLASS_NAMES), n), "bias": (len(CLASS_NAMES),)}
+        for name, shape in shapes.items():
+            values = getattr(fusion, name)
+            if values.shape != shape or not np.isfinite(values).all():
+                raise ValueError(f"{name} of shape {values.shape}, or not finite")
+        if not set(fusion.names) <= known or not (fusion.scale > 0).all():
+            raise ValueError("features that candidates do not have, or scales of 0")
+        lengths, levels = np.array(self.thresholds, float).reshape(-1, 2).T
+        if not len(lengths) or not (np.diff(lengths, prepend=0) > 0).all() or not np.isfinite(levels).all():
+            raise ValueError("thresholds of no rising lengths")
+
     def to_plain(self) -> dict[str, Any]:
         """As plain containers."""
         fitted = [list(pair) for pair in self.thresholds]
@@ -101,11 +126,16 @@ def plain_fusion(option: str) -> PlainFusion | None:
         return None
     if option == SHIPPED:
         return PlainFusion.from_plain(shipped(NAME).content)
+    path = Path(option)
     try:
-        return PlainFusion.from_plain(json.loads(Path(option).read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if path.stat().st_size > _LARGEST:
+            raise ValueError("larger than any weights")
+        found = PlainFusion.from_plain(read_note(path))
+        found.check()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise UserError(
             f"preprocessing.fusion of {SHIPPED}, {NONE}, or a file of weights",
-            f"{option}: {type(error).__name__}",
+            f"{option}: {in_short(error)}",
             f"say {SHIPPED}, or make a file: make weights",
         ) from None
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,9 +97,6 @@ def test_weights_of_a_file(plain: PlainFusion, tmp_path: Path) -> None:
     for wrong in ("nowhere.json", str(tmp_path)):
         with pytest.raises(UserError, match=r"preprocessing\.fusion"):
             plain_fusion(wrong)
-    path.write_text('{"fusion": 3}', encoding="utf-8")
-    with pytest.raises(UserError, match=r"preprocessing\.fusion"):
-        plain_fusion(str(path))
 
 
 def test_nothing_is_claimed_of_pixels_without_candidates(plain: PlainFusion, tmp_path: Path) -> None:
@@ -109,3 +107,41 @@ def test_nothing_is_claimed_of_pixels_without_candidates(plain: PlainFusion, tmp
     found = plain.refine(processed, np.load(tmp_path / "cube.npy"))
     assert found.jumps.empty
     assert fused_probabilities(plain.fusion, found.jumps.assign(listed=False), 3.5).shape == (0, 4)
+
+
+def damaged(content: dict[str, Any], seed: int) -> Any:
+    """A value somewhere within, replaced by another kind of thing, or gone."""
+    random = np.random.default_rng(seed)
+    inside: Any = content
+    while True:
+        keys = list(inside) if isinstance(inside, dict) else list(range(len(inside)))
+        key = keys[int(random.integers(len(keys)))]
+        if not isinstance(inside[key], dict | list) or not inside[key] or random.random() < 0.2:
+            break
+        inside = inside[key]
+    wrong: list[Any] = [None, "x", [], {}, float("nan"), -1, [[1]], True, 1e400]
+    if random.random() < 0.3:
+        del inside[key]
+    else:
+        inside[key] = wrong[int(random.integers(len(wrong)))]
+    return content
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_weights_are_refused_or_work(plain: PlainFusion, seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(json.dumps(damaged(plain.to_plain(), seed)), encoding="utf-8")
+    try:
+        found = plain_fusion(str(path))
+    except UserError:
+        return
+    assert found is not None
+    assert np.isfinite(found.fusion.weights).all() and np.isfinite(found.of(ramp(10)).threshold)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "3", '{"fusion": 3}', "[" * 9000, '{"a": 1, "a": 2}'])
+def test_no_weights_at_all(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"preprocessing\.fusion"):
+        plain_fusion(str(path))

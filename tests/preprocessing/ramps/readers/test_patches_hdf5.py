@@ -91,7 +91,9 @@ def test_the_way_back_detects_the_same(folder: Path) -> None:
     found = [process(Exposure(each, settings)).jumps for each in (ramp, original)]
     here, there = ({tuple(row) for row in jumps[["group", "y", "x", "type"]].to_numpy()} for jumps in found)
     assert len(there) > 300
-    assert len(here ^ there) <= 3  # the border's levels are medians of whole numbers: a step at the threshold may turn
+    assert len(here ^ there) <= 0.01 * len(
+        here | there
+    )  # the border's levels are medians of whole numbers: a step at the threshold may turn
 
 
 def test_events_and_a_large_exposure_through_a_file(folder: Path, tmp_path: Path) -> None:

@@ -86,13 +86,20 @@ def test_the_border_sees_no_light() -> None:
     assert (charge[~inside] == 0).all()
 
 
-def test_odd_columns_and_channels_have_their_offsets() -> None:
+def test_odd_columns_have_their_offset() -> None:
     dn, _ = frames(replace(STILL, even_odd=6.0))
     assert (dn[0, 0, :4] == [1000.0, 1003.0, 1000.0, 1003.0]).all()
+
+
+@pytest.mark.parametrize("columns", [128, 160])
+def test_each_channel_has_its_offset_and_the_last_takes_what_is_left(columns: int) -> None:
     common = np.zeros((N, ROWS, 2), np.float32)
     common[:, :, 1] = 20.0
-    assert np.unique(frames(STILL, common=common)[0][0, 0, :32]).tolist() == [1000.0]
-    assert np.unique(frames(STILL, common=common)[0][0, 0, 32:]).tolist() == [1010.0]
+    dark = np.zeros((ROWS, columns), np.float32)
+    random = np.random.default_rng(0)
+    dn, _ = strip(STILL, range(ROWS), columns, ROWS, common, dark, NOTHING, released=dark, random=random)
+    assert np.unique(dn[0, 0, :CHANNEL_WIDTH]).tolist() == [1000.0]
+    assert np.unique(dn[0, 0, CHANNEL_WIDTH:]).tolist() == [1010.0]
 
 
 def test_a_saturated_pixel_stays_so() -> None:
