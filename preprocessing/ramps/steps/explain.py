@@ -200,7 +200,8 @@ def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
     others = ramps.used.clone()
     others[gain.argmax(0), torch.arange(gain.shape[1], device=gain.device)] = False
     rate = replace(ramps, used=others).solved(rough).fit().rate
-    return ramps.solved(rate.nan_to_num(0.0), template)
+    # Of a single difference nothing remains: then its own photons count.
+    return ramps.solved(torch.where(rate.isnan(), rough, rate), template)
 
 
 def _returning(fit: StepFit, last: Tensor) -> Tensor:

@@ -120,11 +120,13 @@ def neighbours_prior(
     where = torch.arange(rate.numel(), device=rate.device) if where is None else where
     near = _Surroundings.of(rate, variance, where)
     lonely = near.lonely
-    middle = torch.where(lonely, rate.reshape(-1)[where].double().nan_to_num(0.0), near.middle)
+    own = rate.reshape(-1)[where].double()
+    middle = torch.where(lonely, own.nan_to_num(0.0), near.middle)
     if common is not None:
         better = common.reshape(-1)[where].double()
         middle = torch.where(better.isfinite() & ~lonely, better, middle)
-    third = ANY + 10 * middle.clamp(min=0)
+    # Where the pixel's own rate is not known either, as in a field that saturates, any is as good as another.
+    third = torch.where(lonely & own.isnan(), torch.inf, ANY + 10 * middle.clamp(min=0))
     parts = []
     for number, (width, weight) in enumerate(zip((near.sigma, near.wide, third), WEIGHTS, strict=True)):
         mute = lonely & (number < 2)
