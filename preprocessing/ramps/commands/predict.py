@@ -47,7 +47,7 @@ from astrid_ml.readable import quiet
 from astrid_ml.reasons import told
 from astrid_ml.types import Existing
 
-FORM = 3  # of what is written: raised when the same exposure and settings give something else
+FORM = 4  # of what is written: raised when the same exposure and settings give something else
 LAST = "detections.json"  # of an exposure's folder
 MOST_TOLD = 10  # exposures that failed, of which the terminal says why
 

@@ -27,16 +27,16 @@ def residual_maps(reads: Floats32, noise: Floats32, sampling: Sampling, steps: S
         steps: what was fitted.
 
     Returns:
-        chi2 (reduced, of the ramp around its steps; NaN where fewer than two differences are left), photon_share (of
-        the variance of the slope), decay_snr (significance of a rate that decays within a quarter of the ramp:
-        persistence, or a detector that is not linear).
+        chi2 (reduced, of the ramp around its steps; NaN where fewer than two differences are left), degrees (of freedom
+        that it has: differences that are left, less one), photon_share (of the variance of the slope), decay_snr
+        (significance of a rate that decays within a quarter of the ramp: persistence, or a detector that is not linear).
     """
     n_groups, h, w = reads.shape
     flat, sigma, rate = reads.reshape(n_groups, -1), noise.reshape(-1), steps.rate.numpy().reshape(-1)
     place = (steps.y * w + steps.x).numpy()
     order = np.argsort(place, kind="stable")
     place, at = place[order], steps.group.numpy()[order] - 1
-    out = np.full((3, h * w), np.nan, np.float32)
+    out = np.full((4, h * w), np.nan, np.float32)
     terms = _Terms.of(sampling)
     for start in range(0, h * w, CHUNK):
         part = slice(start, min(start + CHUNK, h * w))
@@ -46,7 +46,7 @@ def residual_maps(reads: Floats32, noise: Floats32, sampling: Sampling, steps: S
         used[at[first:last], place[first:last] - start] = False
         out[:, part] = _fitted(difference, used, terms, sigma[part], rate[part])
     out[:, np.isnan(rate)] = np.nan
-    names = ("chi2", "photon_share", "decay_snr")
+    names = ("chi2", "degrees", "photon_share", "decay_snr")
     return {name: image.reshape(h, w) for name, image in zip(names, out, strict=True)}
 
 
@@ -78,7 +78,7 @@ class _Terms:
 
 
 def _fitted(difference: Floats32, used: Mask, terms: _Terms, noise: Floats32, rate: Floats32) -> Array:
-    """Reduced chi-square, share of photons and significance of a decay, (3, n)."""
+    """Reduced chi-square and its degrees, share of photons and significance of a decay, (4, n)."""
     rate = np.nan_to_num(rate)
     photons, variance = np.maximum(rate, 0), np.square(noise)
     spacing, decay = terms.spacing.astype(np.float32), terms.decay.astype(np.float32)
@@ -99,7 +99,7 @@ def _fitted(difference: Floats32, used: Mask, terms: _Terms, noise: Floats32, ra
     grid: Floats32 = (np.geomspace(1e-4, 1e4, 81) / terms.spacing.mean()).astype(np.float32)
     known = _photon_share(np.ones((len(spacing), len(grid)), bool), terms, grid)
     share[whole] = np.interp(np.log(np.maximum(ratio[whole], grid[0])), np.log(grid), known)
-    return np.stack([chi2, share, snr])
+    return np.stack([chi2, degrees, share, snr])
 
 
 def _photon_share(used: Mask, terms: _Terms, ratio: Array) -> Floats32:

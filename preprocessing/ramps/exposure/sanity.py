@@ -96,13 +96,17 @@ def examine(processed: Processed, cube: Array, bounds: SanityBounds | None = Non
 
 
 def _of_fits(processed: Processed) -> dict[str, float | None]:
-    ramp, maps = processed.exposure.ramp, processed.features
-    known, degrees = maps["chi2"][np.isfinite(maps["chi2"])], ramp.shape[1] - 2
+    """Each pixel's chi-square is held against its own degrees: a ramp that saturates early has few."""
+    maps = processed.features
+    fitted = np.isfinite(maps["chi2"])
+    known, degrees = maps["chi2"][fitted], maps["degrees"][fitted].astype(int)
     decay = maps["decay_snr"][np.isfinite(maps["decay_snr"])]
     if len(known) < FEWEST:
         return {"chi2": None, "poor_fits": None, "decaying": None}
-    poor = float((known > chi_squared.isf(IMPROBABLE, degrees) / degrees).mean())
-    middle = float(np.median(known)) * degrees / float(chi_squared.median(degrees))
+    own = np.arange(1, degrees.max() + 1)  # all the degrees there can be: these are looked up
+    usual, most = chi_squared.median(own) / own, chi_squared.isf(IMPROBABLE, own) / own
+    poor = float((known > most[degrees - 1]).mean())
+    middle = float(np.median(known / usual[degrees - 1]))
     enough = len(decay) >= FEWEST
     return {"chi2": middle, "poor_fits": poor, "decaying": float((decay > DECAYS).mean()) if enough else None}
 

@@ -54,6 +54,20 @@ def test_a_plain_exposure_is_sound(n: int, frames: int, rate: float, tmp_path: P
     assert found.measures["chi2"] == pytest.approx(1.0, abs=0.15)
 
 
+@pytest.mark.parametrize("full", [3, 4, 5, 9])
+def test_ramps_that_saturate_early_are_sound(full: int, tmp_path: Path) -> None:
+    """All pixels, or half of them: chi-square of few differences has another median than that of the whole ramp."""
+    ramp = made(rate=200.0)
+    for columns in (slice(None), slice(SIZE // 2)):
+        data = ramp.data.copy()
+        data[:, full:, :, columns] = 1e6
+        found = examined(replace(ramp, data=data), tmp_path, saturation_dn=9e5)
+        assert found.sound, found.reasons
+        assert found.measures["chi2"] == pytest.approx(1.0, abs=0.15)
+    wrong = examined(replace(ramp, data=data * 3), tmp_path, saturation_dn=2.7e6)
+    assert any("chi-square" in reason for reason in wrong.reasons)
+
+
 @pytest.mark.parametrize("factor", [2**-0.5, 2**0.5, 0.3, 4.0])
 def test_read_noise_that_is_not_that_of_a_read(factor: float, tmp_path: Path) -> None:
     """Measured in electrons, too: what should have been given."""
