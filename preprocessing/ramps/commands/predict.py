@@ -23,6 +23,7 @@ from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_sh
 from astrid_ml.pipeline.shards import SHARDS, share_of
 from astrid_ml.places import distinct_names
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
+from astrid_ml.preprocessing.ramps.exposure.limits import nothing_usable, saturation_warnings
 from astrid_ml.preprocessing.ramps.exposure.lists import (
     detections,
     left_out,
@@ -128,7 +129,7 @@ class PredictRamps:
         if bad:
             lines = [f"{Path(entry['file']).name}: {entry['reason']}" for entry in bad]
             summary["failed_files"] = list(told(lines, MOST_TOLD, str(output / "report.json")))
-        return summary | ({"warnings": warned} if warned else {})
+        return summary | ({"warnings": list(told(warned, MOST_TOLD, str(output / "report.json")))} if warned else {})
 
     def _part(self, path: Path, name: str) -> Part:
         return Part(name, (path, name), files_of(path))
@@ -188,6 +189,8 @@ class PredictRamps:
         with whole_folder(target, LAST) as folder:
             processed, warning = self._processed(ramp, folder, network)
             said = self._write(folder, ramp.name, processed)
+            cube = np.load(folder / f"{ramp.name}_processed.npy", mmap_mode="r")
+            warnings = [*([warning] if warning else []), *saturation_warnings(processed, cube)]
         return {
             "file": str(path),
             "name": ramp.name,
@@ -195,7 +198,7 @@ class PredictRamps:
             **said,
             **processed.counts,
             **({"notes": list(ramp.notes)} if ramp.notes else {}),
-            **({"warning": warning} if warning else {}),
+            **({"warning": "; ".join(warnings)} if warnings else {}),
         }
 
     def _processed(self, ramp: Ramp, folder: Path, network: RampNetwork | None) -> tuple[Processed, str | None]:
@@ -203,9 +206,7 @@ class PredictRamps:
         cube = folder / f"{ramp.name}_processed.npy"
         processed = process(Exposure(ramp, self.processing), cube)
         if processed.counts["pixels_unusable"] == processed.counts["pixels"]:
-            raise UserError(
-                "pixels with a usable ramp", "all are saturated, flagged or NaN", "check the unit and the DQ"
-            )
+            raise nothing_usable(processed.exposure)
         plain = plain_fusion(self.fusion) if network is None else None
         outside = plain.outside(ramp) if plain is not None else None
         if plain is not None and outside is None:

@@ -137,7 +137,8 @@ class Exposure:
             margin: rows of neighbours above and below each strip, where there are any.
         """
         ramp, settings = self.ramp, self.settings
-        levels = settings.reference.measure(ramp, integration) if settings.reference else None
+        asked = None if ramp.corrected else settings.reference
+        levels = asked.measure(ramp, integration) if asked else None
         for own in self.rows():
             rows = slice(max(0, own.start - margin), min(ramp.shape[2], own.stop + margin))
             reads = ramp.electrons(integration, rows, slice(None))

@@ -27,9 +27,10 @@ def residual_maps(reads: Floats32, noise: Floats32, sampling: Sampling, steps: S
         steps: what was fitted.
 
     Returns:
-        chi2 (reduced, of the ramp around its steps; NaN where fewer than two differences are left), degrees (of freedom
-        that it has: differences that are left, less one), photon_share (of the variance of the slope), decay_snr
-        (significance of a rate that decays within a quarter of the ramp: persistence, or a detector that is not linear).
+        chi2 (reduced, of the ramp around its steps; NaN where fewer than two differences are left), degrees (of its
+        freedom: differences that are left, less one), photon_share (of the variance of the slope), decay_snr
+        (significance of a rate that decays within a quarter of the ramp: persistence, or a detector that is not
+        linear).
     """
     n_groups, h, w = reads.shape
     flat, sigma, rate = reads.reshape(n_groups, -1), noise.reshape(-1), steps.rate.numpy().reshape(-1)

@@ -126,9 +126,10 @@ def _of_pixels(processed: Processed) -> dict[str, float | None]:
     border = 0 if ramp.reference is None else int(ramp.reference.sum())
     pixels = counts["pixels"] - border * ramp.shape[0]
     lost = counts.get("reference_pixels_left_out", 0)
+    used = processed.exposure.settings.reference is not None and not ramp.corrected
     return {
         "rise_in_read_noises": float(np.median(known)) * span / noise if len(known) >= FEWEST else None,
-        "lost_reference": lost / (border * ramp.shape[0]) if border else None,
+        "lost_reference": lost / (border * ramp.shape[0]) if border and used else None,
         "unusable": 1 - len(known) / pixels if pixels else None,
     }
 
@@ -206,7 +207,10 @@ def _reasons(found: dict[str, float | None], bounds: SanityBounds) -> list[str]:
         "flagged": ("{0:.1%} of all differences have a step", "the unit, the noise, the reference pixels"),
         "lone_falls": ("{0:.0%} of the steps fall", "polarity, and noise that is larger than given"),
         "decaying": ("the rate of {0:.1%} of the pixels decays", "persistence, and linearity"),
-        "lost_reference": ("{0:.0%} of the reference pixels are bad or drift", "border, and the mask"),
+        "lost_reference": (
+            "{0:.0%} of the reference pixels are bad or drift",
+            "border (0: they are not used), and the mask",
+        ),
         "unusable": ("{0:.1%} of the pixels have no slope", "saturation, the mask and the DQ"),
     }
     for name, (text, look) in shares.items():

@@ -40,6 +40,7 @@ class Ramp:
         linearity: turns reads into those of a linear detector; None where they are, or nobody knows.
         rate: count rates of the field from elsewhere, e-/s, (n_rows, n_cols), NaN where unknown; None without any.
         inverted: the detector's signal fell and was turned over: ``data`` and ``saturation_dn`` are of the other sign.
+        corrected: what reference pixels say is subtracted already, or is not to be: they are no image, and no more.
         notes: what the reader decided, for the report.
     """
 
@@ -61,6 +62,7 @@ class Ramp:
     linearity: Linearity | None = None
     rate: Floats32 | None = None
     inverted: bool = False
+    corrected: bool = False
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

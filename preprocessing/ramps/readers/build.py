@@ -19,9 +19,10 @@ from astrid_ml.preprocessing.ramps.readers.maps import detector_maps
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions, border_mask, first_of, text_of, unit_of
 from astrid_ml.preprocessing.ramps.readers.read_times import read_times
 from astrid_ml.stats import robust_sigma
-from astrid_ml.types import Array, Floats32
+from astrid_ml.types import Array, Floats32, Mask
 
 SAMPLED = 32  # rows, and up to eight times as many columns, of which the mean ramp is looked at
+DONE = "reference pixels are corrected already (S_REFPIX = COMPLETE), and not used again"
 FALLEN = 3.0  # read noises that a mean ramp falls by where it is called falling, beside five of its own errors
 
 
@@ -73,10 +74,9 @@ def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
     maps = detector_maps(options, header, unit, shape, found.own)
     pixel_dq = _with_lost(found.pixel_dq if maps.mask is None else _joined(found.pixel_dq, maps.mask), maps.gain)
     pixel_dq = _with_lost(pixel_dq, maps.read_noise)
-    border = options.border if options.border is not None else int(header.get("REFPIX", found.border))
-    reference = border_mask(*shape, border)
-    if reference is None and pixel_dq is not None and (pixel_dq & REFERENCE_PIXEL).any():
-        reference = (pixel_dq & REFERENCE_PIXEL) != 0
+    reference = _reference(found, options, pixel_dq, shape)
+    done = options.border is None and str(header.get("S_REFPIX", "")).strip() == "COMPLETE"
+    done &= reference is not None
     ramp = Ramp(
         data=stored(data, decoding),
         sampling=sampling,
@@ -95,9 +95,18 @@ def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
         saturation_dn=maps.saturation,
         linearity=maps.linearity,
         rate=maps.rate,
-        notes=(*found.notes, *maps.notes),
+        corrected=done or options.border == 0,
+        notes=(*found.notes, *maps.notes, *((DONE,) if done else ())),
     )
     return of_polarity(ramp, options)
+
+
+def _reference(found: RawRamp, options: RampOptions, pixel_dq: Array | None, shape: tuple[int, int]) -> Mask | None:
+    """Reference pixels by the width of the border, else by the bits."""
+    width = options.border if options.border is not None else int(found.header.get("REFPIX", found.border))
+    marked: Mask | None = None if pixel_dq is None else (pixel_dq & REFERENCE_PIXEL) != 0
+    by_width = border_mask(*shape, width)
+    return marked if by_width is None and marked is not None and marked.any() else by_width
 
 
 def _joined(given: Array | None, mask: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:

@@ -46,7 +46,8 @@ class RampOptions:
         reads_per_group: frames averaged into each group, or None (from the header; where it says nothing, one).
         group_gap: frames dropped between groups, or None (from the header).
         read_pattern: numbers of the frames of each group, from 1, as Roman lists them: [[1],[2,3],[4,5,6,7]].
-        border: width of the reference-pixel border in pixels or None (from the header, else no border).
+        border: width of the reference-pixel border in pixels or None (from the header, else no border; unused where
+            S_REFPIX says that it is corrected). 0: pixels that the DQ calls reference are no image, and not used.
         polarity: ``normal``: signal rises; ``inverted``: it falls, and is turned over; ``auto``: as the mean ramp
             goes; None: as ``normal``, and a mean ramp that falls is refused.
         array: name of the cube in an HDF5 or npz file that holds several.

@@ -146,7 +146,7 @@ def test_user_mistakes(predicted: tuple[Path, Path], tmp_path: Path) -> None:
     np.save(tmp_path / "full.npy", np.full((5, 20, 20), 65535, np.float32))
     load = RampOptions(unit="DN", gain=1.0, read_noise=10.0, group_time=1.0)
     whole = PredictRamps(str(tmp_path / "full.npy"), str(tmp_path), load=load)
-    with pytest.raises(UserError, match="usable ramp"):
+    with pytest.raises(UserError, match="reads within the limit of saturation"):
         replace(whole, processing=replace(whole.processing, saturation_dn=60000.0)).run()
 
 

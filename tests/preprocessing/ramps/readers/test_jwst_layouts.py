@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
+from astrid_ml.preprocessing.ramps.exposure.process import process
+from astrid_ml.preprocessing.ramps.exposure.sanity import examine
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.stored import Stored
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
@@ -57,6 +61,26 @@ def test_a_ramp_file_with_its_bits(tmp_path: Path) -> None:
     assert np.array_equal(lost, wanted)  # the pipeline's own jumps are an answer, not an input
     assert ramp.reference is not None and np.argwhere(ramp.reference).tolist() == [[9, 9]]
     assert ramp.dq is not None and ramp.dq.dtype == np.uint8
+
+
+def test_a_border_that_is_corrected_already_is_not_used_again(tmp_path: Path) -> None:
+    """Nor is it held against the exposure that its pixels are flagged: they are no image."""
+    bits = np.full((16, 18), DO_NOT_USE | 2**31, np.uint32)
+    bits[4:-4, 4:-4] = 0
+    done = {"S_REFPIX": "COMPLETE"}
+    for name, cards, options, used in (
+        ("done", done, KNOWN, False),
+        ("raw", {}, KNOWN, True),
+        ("asked", done, replace(KNOWN, border=4), True),
+        ("unused", {}, replace(KNOWN, border=0), False),
+    ):
+        ramp = read_ramp(write(tmp_path / f"{name}_ramp.fits", cube(1, 5, 16, 18), cards, "DN", PIXELDQ=bits), options)
+        assert ramp.reference is not None and ramp.reference.sum() == 16 * 18 - 8 * 10
+        assert ramp.corrected != used and any("S_REFPIX" in note for note in ramp.notes) == (name == "done")
+        found = process(Exposure(ramp), tmp_path / f"{name}.npy")
+        lost = examine(found, np.load(tmp_path / f"{name}.npy")).measures["lost_reference"]
+        assert lost == (1.0 if used else None)
+        assert np.isfinite(found.features["slope"]).sum() == 8 * 10
 
 
 def test_three_axes_are_a_ramp_only_where_the_header_says_one_integration(tmp_path: Path) -> None:
