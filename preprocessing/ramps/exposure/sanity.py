@@ -11,12 +11,18 @@ from scipy.stats import chi2 as chi_squared
 
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
-from astrid_ml.types import Array, Mask, Ordered, Positive, Share
+from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.types import Array, Floats, Ints, Mask, Ordered, Positive, Share
 
 SAMPLED = 64  # rows of which the noise is measured
 FEWEST = 100  # pixels, or steps, of which a share or a spread says something
 IMPROBABLE = 1e-4  # chance of a chi-square from which a fit counts as poor
 DECAYS = 5.0  # sigmas from which a rate counts as decaying
+ALONE = 5.0  # times as many steps in a group as in most, from which it stands alone
+COPIED = 0.2  # share of pixels that repeat the group before, beyond which it is a copy, whole or in part
+LIT = 5.0  # sigmas of light in reference pixels, and read noises by which they rise with it
+LIGHT = (0.5, 2.0)  # of the rise, that the photons' noise makes of it
+OF_BOUND = {"crowded": "flagged"}
 HIDDEN = 0.8  # share of photons in the scatter from which the read noise cannot be measured
 _TRIM, _TRIMMED = 2.5, 0.8711  # per cent at either end, and what is left of a Gaussian's standard deviation
 
@@ -30,7 +36,8 @@ class SanityBounds:
             1.41 times too large; what drifts and amplifiers add is less.
         chi2: median of the reduced chi-square over its expectation. A gain that is wrong by 2 moves it so far.
         poor_fits: share of pixels whose chi-square has a chance below 10^-4.
-        flagged: share of the differences with a step, snowballs apart; in orbit 100 s hold .003 to .01.
+        flagged: share of the differences with a step, snowballs apart; in orbit 100 s hold .003 to .01. It holds for
+            one group as well, where the others have few.
         lone_falls: share of steps that fall and are no telegraph noise; noise alone makes half of them.
         decaying: share of pixels whose rate decays by 5 sigmas (persistence, a detector that is not linear).
         falling: read noises by which the median pixel may fall from the first group to the last.
@@ -92,6 +99,7 @@ def examine(processed: Processed, cube: Array, bounds: SanityBounds | None = Non
     """
     bounds = bounds or SanityBounds()
     found = _of_fits(processed) | _of_steps(processed) | read_noise(processed, cube) | _of_pixels(processed)
+    found |= {"crowded": _crowded(processed), "copied": _copied(processed, cube), "lit_reference": _lit(processed)}
     return Sanity(found, tuple(_reasons(found, bounds)), bounds)
 
 
@@ -119,6 +127,91 @@ def _of_steps(processed: Processed) -> dict[str, float | None]:
     return shares | {"lone_falls": falls / single if single >= FEWEST else None}
 
 
+def _crowded(processed: Processed) -> float | None:
+    """Largest share of pixels with a step in one group, where the other groups have few; snowballs with a core apart.
+
+    Rays come in all groups alike: what half of a detector does at once is the electronics'.
+    """
+    shape = processed.exposure.ramp.shape
+    steps, pixels = processed.fitted, np.isfinite(processed.features["slope"]).sum(axis=(1, 2))
+    if pixels.max(initial=0) < FEWEST:
+        return None
+    others: Mask = np.ones(len(steps), bool)
+    for ball in processed.snowballs:
+        if len(ball.core):
+            at = ((steps.integration == ball.integration) & (steps.group == ball.group)).to_numpy(bool)
+            own: Mask = np.zeros(shape[2:], bool)
+            own[ball.pixels[:, 0], ball.pixels[:, 1]] = True
+            others[at] &= ~own[steps.y.to_numpy(int)[at], steps.x.to_numpy(int)[at]]
+    counts = np.zeros(shape[:2])
+    np.add.at(counts, (steps.integration.to_numpy(int)[others], steps.group.to_numpy(int)[others]), 1)
+    shares = (counts / np.maximum(pixels, 1)[:, None])[pixels >= FEWEST, 1:]
+    alone = shares > ALONE * np.quantile(shares, 0.5, axis=1, keepdims=True, method="lower")
+    return float(shares[alone].max(initial=0.0))
+
+
+def _copied(processed: Processed, cube: Array) -> float | None:
+    """Largest share of pixels that have in a group the very number of the group before, beyond that of most groups.
+
+    Pixels at the top of all are left out: full ones do not change.
+    """
+    ramp, found = processed.exposure.ramp, list[float]()
+    for integration in range(ramp.shape[0]):
+        parts = [
+            (np.asarray(ramp.data[integration, :, row], np.float64), cube[integration, :, row]) for row in _rows(ramp)
+        ]
+        raw = np.concatenate([one for one, _ in parts], axis=1)
+        usable = np.isfinite(np.concatenate([other for _, other in parts], axis=1)) & np.isfinite(raw)
+        usable &= raw < raw[usable].max(initial=-np.inf)
+        if ramp.reference is not None:
+            usable &= ~np.concatenate([ramp.reference[row] for row in _rows(ramp)])
+        both = usable[1:] & usable[:-1]
+        shares = ((np.diff(raw, axis=0) == 0) & both).sum(1)[both.sum(1) >= FEWEST] / both.sum(1)[both.sum(1) >= FEWEST]
+        if len(shares):
+            found.append(float(shares.max() - np.median(shares)))
+    return max(found) if found else None
+
+
+def _lit(processed: Processed) -> float | None:
+    """Light by the scatter of the reference pixels over their rise; None where they do not rise, or it is too little.
+
+    Light comes with the noise of its photons, and a drift of the electronics does not.
+    """
+    ramp, settings = processed.exposure.ramp, processed.exposure.settings
+    if ramp.reference is None or ramp.corrected or settings.reference is None:
+        return None
+    rows = [row for row in _rows(ramp) if ramp.reference[row].any()]
+    parts = [(ramp.electrons(0, slice(row, row + 1), slice(None))[:, 0], ramp.reference[row], row) for row in rows]
+    reads = np.concatenate([part[:, own] for part, own, _ in parts], axis=1)
+    noise = np.concatenate([ramp.noise(slice(row, row + 1), slice(None))[0, own] for _, own, row in parts])
+    known = np.isfinite(reads).all(axis=0)
+    if known.sum() < FEWEST:
+        return None
+    span = float(ramp.group_times[-1] - ramp.group_times[0])
+    rise = float(np.median((reads[-1] - reads[0])[known])) / span
+    typical = float(np.median(noise[known]))
+    difference = np.diff(reads[:, known], axis=0)
+    difference -= np.median(difference, axis=1, keepdims=True)
+    ratio, of_read, of_photons = second_terms(processed)
+    second = (difference[:-1] - ratio[:, None] * difference[1:]) / typical
+    light = np.median((np.array([_trimmed(one) ** 2 for one in second]) - of_read) / of_photons) * typical**2
+    error = np.median(of_read / of_photons) * typical**2 * np.sqrt(2 / known.sum())
+    return float(light / rise) if rise * span > LIT * typical and light > LIT * error else None
+
+
+def _rows(ramp: Ramp) -> Ints:
+    return np.unique(np.linspace(0, ramp.shape[2] - 1, min(SAMPLED, ramp.shape[2])).astype(int))
+
+
+def second_terms(processed: Processed) -> tuple[Floats, Floats, Floats]:
+    """Of second differences: the factor of the later one, and the parts of read noise and photons in the variance."""
+    sampling = processed.exposure.sampling
+    read, photon, read_off, photon_off = (part.numpy() for part in sampling.terms())
+    ratio = sampling.spacing.numpy()[:-1] / sampling.spacing.numpy()[1:]
+    of_read = read[:-1] + ratio**2 * read[1:] - 2 * ratio * read_off
+    return ratio, of_read, photon[:-1] + ratio**2 * photon[1:] - 2 * ratio * photon_off
+
+
 def _of_pixels(processed: Processed) -> dict[str, float | None]:
     ramp, counts, slope = processed.exposure.ramp, processed.counts, processed.features["slope"]
     known = slope[np.isfinite(slope)]
@@ -140,11 +233,8 @@ def read_noise(processed: Processed, cube: Array) -> dict[str, float | None]:
     Second differences know no rate: their variance is that of the noise model, of which photons take their part. None
     where photons hide the read noise.
     """
-    ramp, sampling = processed.exposure.ramp, processed.exposure.sampling
-    read, photon, read_off, photon_off = (part.numpy() for part in sampling.terms())
-    ratio = sampling.spacing.numpy()[:-1] / sampling.spacing.numpy()[1:]
-    of_read = read[:-1] + ratio**2 * read[1:] - 2 * ratio * read_off
-    of_photons = photon[:-1] + ratio**2 * photon[1:] - 2 * ratio * photon_off
+    ramp = processed.exposure.ramp
+    ratio, of_read, of_photons = second_terms(processed)
     ratios, hidden, given = [], [], []
     for integration in range(ramp.shape[0]):
         values, rate, noise = _sample(processed, cube, integration)
@@ -167,7 +257,7 @@ def read_noise(processed: Processed, cube: Array) -> dict[str, float | None]:
 def _sample(processed: Processed, cube: Array, integration: int) -> tuple[Array, Array, Array]:
     """Reads (n_groups, n), rates and noises (n,) of the fainter half of some rows' pixels without steps."""
     ramp, slope = processed.exposure.ramp, processed.features["slope"][integration]
-    rows = np.unique(np.linspace(0, ramp.shape[2] - 1, min(SAMPLED, ramp.shape[2])).astype(int))
+    rows = _rows(ramp)
     hit: Mask = np.zeros(slope.shape, bool)
     steps = processed.fitted[processed.fitted.integration == integration]
     hit[steps.y.to_numpy(int), steps.x.to_numpy(int)] = True
@@ -204,7 +294,15 @@ def _reasons(found: dict[str, float | None], bounds: SanityBounds) -> list[str]:
             out.append(f"{text.format(value)} ({low:g} to {high:g} is taken): check {look}")
     shares = {
         "poor_fits": ("{0:.1%} of the pixels fit no straight ramp with steps", "linearity, and what is no image"),
-        "flagged": ("{0:.1%} of all differences have a step", "the unit, the noise, the reference pixels"),
+        "flagged": (
+            "{0:.1%} of all differences have a step",
+            "the unit, the noise, the reference pixels; a storm of rays does it too",
+        ),
+        "crowded": ("{0:.1%} of the pixels have a step in one group", "that group: the electronics, a flash"),
+        "copied": (
+            "{0:.1%} of the pixels have in one group the number of the group before",
+            "the file, and the readout",
+        ),
         "lone_falls": ("{0:.0%} of the steps fall", "polarity, and noise that is larger than given"),
         "decaying": ("the rate of {0:.1%} of the pixels decays", "persistence, and linearity"),
         "lost_reference": (
@@ -214,9 +312,12 @@ def _reasons(found: dict[str, float | None], bounds: SanityBounds) -> list[str]:
         "unusable": ("{0:.1%} of the pixels have no slope", "saturation, the mask and the DQ"),
     }
     for name, (text, look) in shares.items():
-        value, most = found[name], getattr(bounds, name)
+        value, most = found[name], COPIED if name == "copied" else getattr(bounds, OF_BOUND.get(name, name))
         if value is not None and value > most:
             out.append(f"{text.format(value)} (at most {most:.0%} is taken): check {look}")
+    lit = found["lit_reference"]
+    if lit is not None and LIGHT[0] <= lit <= LIGHT[1]:
+        out.append("the reference pixels rise, with the noise of light: check border (0 where there is none), REFPIX")
     rise = found["rise_in_read_noises"]
     if rise is not None and rise < -bounds.falling:
         out.append(f"the median pixel falls by {-rise:.1f} read noises (at most {bounds.falling:g}): check polarity")

@@ -344,7 +344,7 @@ def halo_radius(ball: Snowball, jumps: pd.DataFrame, shape: tuple[int, int], sha
     rings = np.hypot(y - ball.y, x - ball.x).astype(np.int64)
     pixels = np.bincount(rings.ravel())
     found = np.bincount(rings[jumps.y.to_numpy(int), jumps.x.to_numpy(int)], minlength=len(pixels))
-    smooth = np.convolve(found, np.ones(5), "same") / np.convolve(pixels, np.ones(5), "same")
+    few = np.convolve(found, np.ones(5), "same") < share * np.convolve(pixels, np.ones(5), "same")
     start = int(ball.core_radius) + 2
-    beyond = np.flatnonzero(smooth[start:] < share)
+    beyond = np.flatnonzero(few[start:])  # of a centre beyond the edge the first rings have no pixels
     return float(start + beyond[0]) if len(beyond) else float(len(pixels))

@@ -123,6 +123,56 @@ def test_faults_are_named(kind: str, tmp_path: Path) -> None:
     assert examined(ramp, tmp_path, loose).sound
 
 
+def drifting(kind: str, seed: int = 3) -> Ramp:
+    """A ramp with a border of four pixels and a drift of all pixels; of one fault, or none."""
+    ramp, random, mask = made(rate=15.0), np.random.default_rng(seed), border_mask(SIZE, SIZE, 4)
+    assert mask is not None
+    dark = random.normal(0, NOISE, ramp.data.shape)
+    light = random.poisson(150.0, ramp.data.shape).cumsum(1)
+    rate = {"falls with the electronics": -40.0, "lit": 0.0}.get(kind, 40.0)
+    drift = rate * np.arange(12.0)[:, None, None]
+    border = dark + light if kind == "lit" else dark
+    data = (np.where(mask, border, ramp.data) + drift).astype(np.float32)
+    if kind == "copied":
+        data[:, 6] = data[:, 5]
+    if kind == "copied in part":
+        data[:, 6, : SIZE // 3] = data[:, 5, : SIZE // 3]
+    if kind == "half rises":
+        data[:, 6:, :, SIZE // 2 :] += 170
+    return replace(ramp, data=data, reference=mask)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("rises with the electronics", None),
+        ("falls with the electronics", None),
+        ("lit", "the reference pixels rise, with the noise of light"),
+        ("copied", "the number of the group before"),
+        ("copied in part", "the number of the group before"),
+        ("half rises", "have a step in one group"),
+    ],
+)
+def test_what_happens_to_all_pixels_at_once(kind: str, said: str | None, tmp_path: Path) -> None:
+    """A drift is what reference pixels are there for; light in them, repeated groups and common steps are marked."""
+    found = examined(drifting(kind), tmp_path)
+    assert found.sound == (said is None), found.reasons
+    assert said is None or any(said in reason for reason in found.reasons), found.reasons
+    assert (found.measures["lit_reference"] is None) == (kind != "lit")
+
+
+def test_full_pixels_and_one_large_snowball_are_neither_copies_nor_a_crowd(tmp_path: Path) -> None:
+    ramp = made(rate=15.0)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    away = np.hypot(y - 20, x - 20)
+    ramp.data[0, 6:] += np.where(away < 5, 1e6, 4000 * np.exp(-(away - 5) / 2.5)).astype(np.float32)
+    ramp.data[0, 4:, :6] = 60000.0
+    found = examined(replace(ramp, data=np.minimum(ramp.data, 60000.0)), tmp_path)
+    assert found.measures["copied"] == pytest.approx(0.0, abs=0.02)
+    found = examined(ramp, tmp_path, saturation_dn=59000.0)
+    assert found.measures["crowded"] is not None and found.measures["crowded"] < 0.1
+
+
 def write(path: Path, ramp: Ramp, noise: float) -> None:
     cards = {"GAIN": 1.0, "READNOIS": noise, "TGROUP": 10.0, "BUNIT": "e-"}
     fits.writeto(path, ramp.data[0], fits.Header(cards))
