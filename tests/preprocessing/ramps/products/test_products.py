@@ -203,7 +203,8 @@ def test_asdf_of_roman_goes_in_and_comes_out(tmp_path: Path) -> None:
 def test_headers_of_the_input_come_along_and_results_are_no_exposures(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     raw.mkdir()
-    cards = {"GAIN": GAIN, "READNOIS": NOISE, "TGROUP": 10.0, "BUNIT": "DN", "OBSERVER": "Payne", "CRPIX1": 7.5}
+    cards = {"GAIN": GAIN, "READNOIS": NOISE, "TGROUP": 10.0, "BUNIT": "DN", "SATURATE": 60000, "OBSERVER": "Payne"}
+    cards["CRPIX1"] = 7.5
     fits.writeto(raw / "x.fits", made().data[0], fits.Header(cards))
     for _ in range(2):
         assert PredictRamps(str(raw), str(raw / "out")).run() == {
