@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, zero_point_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, words, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
-from astrid_ml.preprocessing.surveys.describe import content
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
@@ -45,12 +42,6 @@ class Guess:
     def meant(self) -> bool:
         """Whether so much is there that the table is meant as light curves."""
         return not self.lacks or bool({"flux", "mag"} & set(self.layout.columns) and "time" in self.layout.columns)
-
-
-@cache
-def words() -> dict[str, Any]:
-    """Role -> what people call it."""
-    return content(Path(__file__).parent / "words.yaml")
 
 
 def guess(rows: Rows) -> Guess:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 from functools import cache
 
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, words
 
 _COLUMNS = ("time", "band")
 # Other spellings of the columns; of several in one file none is chosen.

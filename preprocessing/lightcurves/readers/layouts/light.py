@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, s
 from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded, unit_in, zero_point_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded, ids_of, unit_in, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
@@ -78,14 +78,10 @@ def epochs_of(
 def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
     if name is None:
         return np.full(len(rows.table), file, dtype=object)
-    said = rows.column(name)
-    if pd.api.types.is_float_dtype(said):  # an absent name in one row makes whole numbers floats
-        whole = said.dropna()
-        if len(whole) and (whole % 1 == 0).all() and (whole.abs() < 2**53).all():
-            said = said.astype("Int64")
-    nobody = "" if pd.api.types.is_numeric_dtype(said) else file
-    codes, values = pd.factorize(said)  # each name is made once
-    known = [*(str(value) for value in values), nobody]
+    codes, each = pd.factorize(rows.column(name))  # each name is made once
+    values = ids_of(pd.Series(each), name)
+    numbers = values.str.fullmatch(r"\d+").fillna(False)
+    known = [*values.to_numpy(dtype=object, na_value=""), "" if len(numbers) and numbers.all() else file]
     return np.array(known, dtype=object)[codes]
 
 
