@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.time import Time
 
+from astrid_ml.preprocessing.lightcurves.curves.systems import VEGA_TO_AB
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
-from astrid_ml.preprocessing.lightcurves.readers.layouts.light import VEGA_TO_AB
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import words
 from astrid_ml.preprocessing.surveys.registry import survey_named
 

@@ -167,12 +167,11 @@ def exact(table: pa.RecordBatch | pa.Table) -> pd.DataFrame:
         >>> exact(pa.table({"id": pa.array([2**60 + 1, None])}))["id"].tolist()
         [1152921504606846977, <NA>]
     """
-    rows = table.to_pandas()
+    rows: pd.DataFrame = table.to_pandas()
     for field in table.schema:
-        if pa.types.is_int64(field.type) or pa.types.is_uint64(field.type):
-            if field.name in rows and pd.api.types.is_float_dtype(rows[field.name]):
-                whole = table.column(field.name).to_pandas(types_mapper=_WHOLE.get)
-                rows[field.name] = pd.Series(whole.array, index=rows.index)
+        if field.type in _WHOLE and field.name in rows and pd.api.types.is_float_dtype(rows[field.name]):
+            whole = table.column(field.name).to_pandas(types_mapper=_WHOLE.get)
+            rows[field.name] = pd.Series(whole.array, index=rows.index)
     return rows
 
 

@@ -110,6 +110,8 @@ def zero_point_of(unit: str, name: str = "") -> float | None:
         >>> zero_point_of("nJy"), zero_point_of("", "flux_uJy"), zero_point_of("", "uJy"), zero_point_of("e-/s")
         (31.4, 23.9, 23.9, None)
     """
+    if unit.strip() == "MJy":
+        return -6.1
     said = ZERO_POINTS.get(re.sub(r"[^a-z]+", "", unit.replace("\u00b5", "u").replace("\u03bc", "u").lower()))
     if said is not None or unit.strip():
         return said
@@ -117,3 +119,31 @@ def zero_point_of(unit: str, name: str = "") -> float | None:
         if word in ZERO_POINTS:
             return ZERO_POINTS[word]
     return None
+
+
+def error_factor(error: str, unit: str, flux: str, flux_unit: str) -> float:
+    """What errors are multiplied by to be in the unit of their fluxes or magnitudes; 1 where theirs is not told.
+
+    Args:
+        error: name of the column of errors.
+        unit: that the file tells of it; empty where it tells none.
+        flux: name of the column of fluxes or magnitudes.
+        flux_unit: the same of it.
+
+    Raises:
+        ValueError: a unit that is not that of the fluxes, and by what they differ is not known.
+
+    Example:
+        >>> round(error_factor("e_flux", "nJy", "flux", "uJy"), 9), error_factor("e_mag (mmag)", "", "mag", "mag")
+        (0.001, 0.001)
+    """
+    own, theirs = unit.strip() or unit_in(error), flux_unit.strip() or unit_in(flux)
+    zero, flux_zero = zero_point_of(own, error), zero_point_of(theirs, flux)
+    if zero is not None and flux_zero is not None:
+        return float(10 ** (-0.4 * (zero - flux_zero)))
+    if folded(own) == "mmag":
+        return 1.0 if folded(theirs) == "mmag" else 1e-3
+    if own and folded(own) != folded(theirs) and not folded(own).startswith(("mag", "ab", "vega", "st")):
+        other = theirs or "a unit that is not told"
+        raise ValueError(f"the errors {error} are in {own}, and {flux} in {other}: write both in one unit")
+    return 1.0

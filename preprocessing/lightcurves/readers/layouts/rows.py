@@ -282,7 +282,7 @@ def _of_documents(documents: Iterable[Any]) -> Iterator[Rows]:
             places.setdefault(group.place, []).extend({**about, **row} for row in group.rows)
         for place, rows in places.items():
             table = pd.DataFrame(rows).replace({None: np.nan})
-            for name in (name for name in table if pd.api.types.is_float_dtype(table[name]) and names_objects(name)):
+            for name in filter(names_objects, map(str, table)):
                 table[name] = pd.Series([row.get(name) for row in rows], dtype=object)
             yield Rows(table, {}, {}, place)
 
