@@ -32,6 +32,7 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX,
 from astrid_ml.preprocessing.lightcurves.curves.several import refuse_several
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
@@ -258,6 +259,8 @@ def epochs_of(content: bytes, zero_point: float | None, owner: npt.ArrayLike = 0
         sky = [name for name in unused if name.lower() in ("ra", "dec")]
         more = read.select(unused).to_pandas()
         places = more[sky].apply(pd.to_numeric, errors="coerce") if len(sky) == 2 else None
+        if marks := [name for name in more if are_marks(more[name])]:
+            raise ValueError(f"the column {marks[0]} marks limits: columns=map.yaml with is_limit: {marks[0]}")
         refuse_several(more.drop(columns=sky), pd.Series(columns["time"]), pd.Series(band), places, owner)
     return pd.DataFrame({"mjd": columns["time"], "band": band, "flux": flux, "flux_err": error, "phot_flag": DETECTED})
 

@@ -215,7 +215,12 @@ def _fluxes(
         flux, error = _numbers(rows, roles["flux"]), _errors(rows, roles, "flux")
         factor = light.factor(rows, layout, roles, bands)
         flux = np.where(np.isin(flux, NO_FLUX), np.nan, flux) * factor
-        return flux, error * factor, np.isfinite(flux) & ~_marked_limits(rows, roles)
+        measured = np.isfinite(flux) & ~_marked_limits(rows, roles)
+        if "is_limit" in roles:  # a flux below a mark is the limit itself; one above tells nothing
+            mark = _words(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
+            error = np.where(mark == "<", flux / LIMIT_SIGMA, error * factor)
+            return np.select([mark == "<", mark == ">"], [0.0 * flux, np.nan], flux), error, measured
+        return flux, error * factor, measured
     return _of_magnitudes(rows, layout, roles, bands, light.account)
 
 
