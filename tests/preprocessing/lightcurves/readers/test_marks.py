@@ -13,6 +13,8 @@ from made.light_curve_tables import MADE, MJD, N, as_csv, table_of
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import are_marks
+from astrid_ml.preprocessing.lightcurves.readers.layouts.light import band_of
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 
 
@@ -72,3 +74,14 @@ def test_what_asassn_does_not_detect_has_no_flag(magnitude: str, tmp_path: Path)
     rows = rows.assign(mag=["15.5"] * (N - 1) + [said], mag_err=[0.02] * (N - 1) + [99.99])
     (table,), _ = read(rows, tmp_path)
     assert table.phot_flag.tolist() == [4096] * (N - 1) + [0]
+
+
+def test_what_are_marks_and_what_are_filters() -> None:
+    columns: dict[bool, list[list[Any]]] = {
+        True: [["<", None], ["", " > "]],
+        False: [["", None], [">19"], [1.0, np.nan], ["<", "g"], [np.nan, np.nan]],
+    }
+    for expected, cases in columns.items():
+        assert all(are_marks(pd.Series(case)) == expected for case in cases)
+    known = MADE["light curves of ZTF's data releases"]
+    assert [band_of(value, known) for value in ("zg", 1, None, "zq")] == ["g", "g", None, None]
