@@ -86,7 +86,7 @@ def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
     codes, each = pd.factorize(rows.column(name))  # each name is made once
     values = ids_of(pd.Series(each), name)
     numbers = values.str.fullmatch(r"\d+").fillna(False)
-    known = [*values.to_numpy(dtype=object, na_value=""), "" if len(numbers) and numbers.all() else file]
+    known = [*values.to_numpy(dtype=object, na_value=""), "" if numbers.all() else file]
     return np.array(known, dtype=object)[codes]
 
 
