@@ -12,6 +12,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.printable import printable
 
+MAP = "a map, columns=map.yaml (columns=guess writes one; in training preprocessing.columns)"
 NEAR = 10 / 3600  # degrees: rows of one object lie within it
 # Words in the name of a column that says how, where or by whom something was measured, not of what.
 _OF_THE_ROW = frozenset(
@@ -87,8 +88,7 @@ def _error(name: str, values: pd.Series) -> UserError:
         "a column that names the objects, or rows of one object alone",
         f"none of a known name, and the column {printable(name)[:40]} that nothing uses tells {len(several)} apart "
         f"({shown})",
-        f"columns=map.yaml with object: {printable(name)[:40]} in it, or a map without object where it is one object; "
-        "columns=guess writes one to begin with",
+        f"{MAP} with object: {printable(name)[:40]} in it, or without object where all rows are one object's",
     )
 
 
