@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.time import Time
 
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
+from astrid_ml.preprocessing.lightcurves.curves.systems import VEGA_TO_AB
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
-from astrid_ml.preprocessing.lightcurves.readers.layouts.light import VEGA_TO_AB
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import words
 from astrid_ml.preprocessing.surveys.registry import survey_named
 
 N = 8
@@ -197,6 +197,31 @@ WRITERS: tuple[Callable[[pd.DataFrame, Path], Path], ...] = (
     as_nest,
     as_lists,
 )
+
+
+def several_objects(name: str, order: str, time: str = "mjd", whole: bool = False) -> pd.DataFrame:
+    """Two objects of six rows that a column tells apart.
+
+    Args:
+        name: of that column.
+        order: of the rows: one object ``behind`` the other, at the same times ``together``, in ``turns``, or so with
+            positions (``sky``).
+        time: name of the column of times.
+        whole: whether the column has whole numbers and no texts.
+    """
+    first, second = (1187, 2299) if whole else ("SS Cyg", "T CrB")
+    day = np.arange(12.0)
+    days, names = {
+        "behind": (np.tile(day[:6], 2) + np.repeat([0.0, 0.5], 6), [first] * 6 + [second] * 6),
+        "together": (np.repeat(day[:6], 2), [first, second] * 6),
+    }.get(order, (day, [first, second] * 6))
+    zero = {"mjd": 58000.25, "jd": 2458000.75}[time]
+    rows: dict[str, Any] = {time: days + zero, "band": "V", "mag": 15.0 + 0.1 * day, "magerr": 0.01, name: names}
+    if order == "sky":
+        rows |= {"ra": [10.0, 20.0] * 6, "dec": [5.0, 5.0] * 6}
+    return pd.DataFrame(rows)
+
+
 _UNITS = {"": 1.0, " (nJy)": 10 ** (0.4 * 3.9), "[uJy]": 10 ** (-0.4 * 3.6), "(mJy)": 10 ** (-0.4 * 11.1)}
 _TIMES = {"mjd": 0.0, "jd": 2400000.5, "hjd": 2400000.5, "btjd": -56999.5, "BJD - 2457000": -56999.5, "time": 0.0}
 

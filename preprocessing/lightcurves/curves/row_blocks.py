@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from astrid_ml.errors import UserError
@@ -34,6 +36,9 @@ _DAMAGE = (
     gzip.BadGzipFile,
     SwollenError,
 )
+_WHOLE = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+# Names of objects: as numbers they would be floats where one is missing, and lose their last figures.
+_AS_WRITTEN = dict.fromkeys(("SNID", "object_id", "objectId", "oid", "diaObjectId"), str)
 MOST_COLUMNS = 5000
 LONGEST_LINE = 2**20  # bytes of the names of a CSV file's columns
 BLOCK = 1_000_000  # rows that are held at a time
@@ -93,9 +98,11 @@ def read_any(path: Path) -> pd.DataFrame:
     if path.suffix != ".parquet":
         with told(path):
             refuse_swollen_gzip(path)
-            return pd.read_csv(path, low_memory=False)
+            return pd.read_csv(path, low_memory=False, dtype=_AS_WRITTEN)
     with told(path):
         table = read_parquet(path)
+        for name in (name for name in _AS_WRITTEN if name in table and pd.api.types.is_float_dtype(table[name])):
+            table[name] = exact(pq.read_table(path, columns=[name]))[name].array
     return table.reset_index() if table.index.name else table
 
 
@@ -142,11 +149,30 @@ def row_blocks(path: Path, rows: int = BLOCK, columns: list[str] | None = None) 
     if path.suffix == ".parquet":
         with told(path), pq.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=rows, columns=columns):
-                block = batch.to_pandas()
+                block = exact(batch)
                 yield block.reset_index() if block.index.name else block
         return
-    with told(path), pd.read_csv(path, chunksize=rows, low_memory=False, usecols=columns) as reader:
+    options: dict[str, Any] = {"low_memory": False, "usecols": columns, "dtype": _AS_WRITTEN}
+    with told(path), pd.read_csv(path, chunksize=rows, **options) as reader:
         yield from reader
+
+
+def exact(table: pa.RecordBatch | pa.Table) -> pd.DataFrame:
+    """Rows of Arrow in which whole numbers of 64 bits stay whole where one is missing: they may be names of objects.
+
+    Args:
+        table: of any columns.
+
+    Example:
+        >>> exact(pa.table({"id": pa.array([2**60 + 1, None])}))["id"].tolist()
+        [1152921504606846977, <NA>]
+    """
+    rows: pd.DataFrame = table.to_pandas()
+    for field in table.schema:
+        if field.type in _WHOLE and field.name in rows and pd.api.types.is_float_dtype(rows[field.name]):
+            whole = table.column(field.name).to_pandas(types_mapper=_WHOLE.get)
+            rows[field.name] = pd.Series(whole.array, index=rows.index)
+    return rows
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -28,8 +29,10 @@ from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
 from astrid_ml.preprocessing.lightcurves.curves.catalogues import CATALOGUES, catalogue_beside, objects_of
 from astrid_ml.preprocessing.lightcurves.curves.fluxes import fluxes_of_magnitudes
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account, assemble, without_unknown_zero
+from astrid_ml.preprocessing.lightcurves.curves.several import refuse_several
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
@@ -207,20 +210,31 @@ def read_together(
     lengths = [body.count(b"\n") + 1 if body else 0 for body in bodies]
     header = next(iter(files.values())).partition(b"\n")[0]
     try:
-        rows = epochs_of(b"\n".join([header, *(body for body in bodies if body)]), zero_point)
+        owner = np.repeat(np.array(list(files), dtype=object), lengths)
+        rows = epochs_of(b"\n".join([header, *(body for body in bodies if body)]), zero_point, owner)
         account.counts[BY_GIVEN] += len(files) if not {b"mag", b"zp"} & set(header.split(b",")) else 0
-        return [rows.assign(object_id=np.repeat(np.array(list(files), dtype=object), lengths))]
-    except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        return [rows.assign(object_id=owner)]
+    except (pa.ArrowException, KeyError, ValueError, TypeError, UserError) as error:
         if len(files) == 1:
             stem = next(iter(files))
-            account.drop(stem, f"no light curve: {in_words(error)}"[:120], _file_of(stem, folder))
+            why = str(error)[:400] if isinstance(error, UserError) else in_words(error)[:120]
+            account.drop(stem, f"no light curve: {why}", _file_of(stem, folder))
             account.read += 1
             return []
     return [part for name in files for part in read_together({name: files[name]}, account, zero_point, folder)]
 
 
-def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
-    """Epochs of CSV text in FLUXCAL; NaN where the catalogue has no measurement."""
+def epochs_of(content: bytes, zero_point: float | None, owner: npt.ArrayLike = 0) -> pd.DataFrame:
+    """Epochs of CSV text in FLUXCAL; NaN where the catalogue has no measurement.
+
+    Args:
+        content: of files with one header, behind each other.
+        zero_point: of fluxes.
+        owner: the file of each row.
+
+    Raises:
+        UserError: a column that nothing uses tells several objects apart in a file.
+    """
     read = pa_csv.read_csv(io.BytesIO(content), read_options=pa_csv.ReadOptions(use_threads=False))
     names = ("time", "mag", "magerr") if "mag" in read.column_names else ("time", "flux", "fluxerr")
     columns: dict[str, Floats] = {n: _numbers(read[n], n) for n in names}
@@ -240,6 +254,14 @@ def epochs_of(content: bytes, zero_point: float | None) -> pd.DataFrame:
     else:
         flux, error = (columns[name] * 10 ** (-0.4 * (zero_point - 27.5)) for name in ("flux", "fluxerr"))
     band = read["band"].to_pylist()
+    once = [name for name in read.column_names if read.column_names.count(name) == 1]
+    if unused := [name for name in once if name not in (*names, "band", "zp")]:
+        sky = [name for name in unused if name.lower() in ("ra", "dec")]
+        more = read.select(unused).to_pandas()
+        places = more[sky].apply(pd.to_numeric, errors="coerce") if len(sky) == 2 else None
+        if marks := [name for name in more if are_marks(more[name])]:
+            raise ValueError(f"the column {marks[0]} marks limits: columns=map.yaml with is_limit: {marks[0]}")
+        refuse_several(more.drop(columns=sky), pd.Series(columns["time"]), pd.Series(band), places, owner)
     return pd.DataFrame({"mjd": columns["time"], "band": band, "flux": flux, "flux_err": error, "phot_flag": DETECTED})
 
 

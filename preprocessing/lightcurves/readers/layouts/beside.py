@@ -12,9 +12,8 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, folded
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, folded, ids_of, words
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, look_at, rows_in
 
 VISITS, TRUTH = "visits", "truth"
@@ -112,7 +111,7 @@ def read_truth(path: Path) -> pd.DataFrame:
         for role in ("object", "label", *_STATIC)
     }
     key = found["object"]
-    out = pd.DataFrame({"object_id": table[key].astype("string").astype(object)})
+    out = pd.DataFrame({"object_id": ids_of(table[key], str(key)).astype(object)})
     if found["label"] is not None:
         label = table[found["label"]]
         whole = pd.api.types.is_float_dtype(label) and bool((label.dropna() % 1 == 0).all())

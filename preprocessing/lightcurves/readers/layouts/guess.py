@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, zero_point_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, words, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
-from astrid_ml.preprocessing.surveys.describe import content
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
@@ -24,6 +21,8 @@ _ONCE = ("ra", "dec", "label", *_STATIC)
 _BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
 _BEFORE = ("e", "d", "err", "error", "sigma", "sig", "unc", "delta")
 _WEAK = ("id", "key", "identifier", "source")
+_DATE = r"\s*\d{4}[-/. ]\d{1,2}[-/. ]\d{1,2}\s*"
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d*)?)?\s*(Z|UTC?|AM|PM)?"
 _PREDICTED = ("f:", "d:", "v:")  # of Fink: what classifiers say is no truth
 
 
@@ -47,12 +46,6 @@ class Guess:
         return not self.lacks or bool({"flux", "mag"} & set(self.layout.columns) and "time" in self.layout.columns)
 
 
-@cache
-def words() -> dict[str, Any]:
-    """Role -> what people call it."""
-    return content(Path(__file__).parent / "words.yaml")
-
-
 def guess(rows: Rows) -> Guess:
     """What rows of a table may be; the first of them are looked at.
 
@@ -70,15 +63,20 @@ def guess(rows: Rows) -> Guess:
     columns |= light
     for role in light.values():
         left.pop(bare(role), None)
+    marks = next((name for name in left.values() if light and are_marks(rows.table[name])), None)
+    if marks is not None:
+        columns["is_limit"] = left.pop(bare(marks))
     unused = set(left.values())
     there = {bare(str(name)) for name in rows.table}
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
     for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
-        name = _first(left, words()[role])
+        name = None if role in columns else _first(left, words()[role])
         if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
             columns[role] = left.pop(bare(name))
     survey = _survey(rows, columns)
     lacks += _lacking(rows, columns, survey)
+    if "time" in columns:
+        lacks += _hours(rows, columns["time"], [name for name in unused if name not in columns.values()])
     given = {key: value for key, value in (time or {}).items() if key != "column"}
     kind = _kind(columns.get("flux", ""))
     layout = TableLayout(
@@ -200,6 +198,33 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
     elif survey is None and _are_numbers(rows.column(columns["filter"])):
         out.append(f"the survey whose filters the numbers in {columns['filter']} are")
     return out
+
+
+def are_marks(values: pd.Series) -> bool:
+    """Whether a column has marks of limits alone, as VizieR's ``l_mag`` does: ``>`` and ``<``, or nothing.
+
+    Args:
+        values: of the column.
+    """
+    if pd.api.types.is_numeric_dtype(values):
+        return False
+    said = values.astype("string").str.strip().fillna("")
+    return bool(said.isin(["", "<", ">"]).all()) and bool((said != "").any())
+
+
+def _hours(rows: Rows, time: str, others: Sequence[str]) -> list[str]:
+    """A column with the time of day beside one of days alone: without it a time is up to a day wrong."""
+    days = rows.column(time).dropna()
+    numbers = pd.to_numeric(days, errors="coerce")
+    whole = (numbers % 1 == 0) if numbers.notna().all() else days.astype("string").str.fullmatch(_DATE)
+    if not len(days) or not bool(whole.all()):
+        return []
+    for name in others:
+        said = rows.table[name].dropna()
+        clock = len(said) and bool(said.astype("string").str.strip().str.fullmatch(_CLOCK).all())
+        if clock or (bare(name) in words()["hours"] and _are_numbers(said)):
+            return [f"one column of the time: {time} tells days alone, and {name} with the time of day is not used"]
+    return []
 
 
 def shown(names: Sequence[str], most: int = 15) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import codecs
 from functools import cache
 
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import words
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, words
 
 _COLUMNS = ("time", "band")
 # Other spellings of the columns; of several in one file none is chosen.
@@ -27,10 +26,17 @@ def has_columns(start: bytes) -> bool:
 
 @cache
 def _more() -> set[str]:
-    """Names of columns that make a table more than one object's measurements: objects, limits, signs, systems."""
+    """Names of columns that make a table more than one object's measurements: objects, limits, signs, parts of days."""
     known = words()
     roles = ("object", "limit", "is_limit", "sign", "system", "detected")
-    return {name for role in roles for name in known[role]} - {"id", "name", "source", "key", "identifier"}
+    parts = {*known["hours"]} - {*ALIASES["time"]}
+    return parts.union(*(known[role] for role in roles), ("lmag", "lflux")) - {
+        "id",
+        "name",
+        "source",
+        "key",
+        "identifier",
+    }
 
 
 def usual_header(content: bytes) -> bytes:

@@ -18,9 +18,16 @@ from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SI
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
 from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
+from astrid_ml.preprocessing.lightcurves.curves.systems import offsets_to_ab, system_in
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded, unit_in, zero_point_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
+    error_factor,
+    folded,
+    ids_of,
+    unit_in,
+    zero_point_of,
+)
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
@@ -30,8 +37,6 @@ _POSITIVE, _NEGATIVE = ("t", "1", "1.0", "true"), ("f", "0", "0.0", "-1", "-1.0"
 _EMPTY = ("", "null", "None", "none", "nan", "NaN", "NA", "N/A", "--", "-", "<NA>", "masked")
 _ABOUT = ("label", *OTHER_FEATURES)
 WORST = 9.0  # mag: catalogues write errors of 9.99 and more where nothing was measured
-# What is added to a magnitude of Vega's system, where a layout does not say it (Blanton & Roweis 2007, table 1).
-VEGA_TO_AB = {"U": 0.79, "B": -0.09, "V": 0.02, "R": 0.21, "I": 0.45, "J": 0.91, "H": 1.39, "K": 1.85, "Ks": 1.85}
 NO_ZERO = "the zero point of the fluxes"
 
 
@@ -78,14 +83,10 @@ def epochs_of(
 def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
     if name is None:
         return np.full(len(rows.table), file, dtype=object)
-    said = rows.column(name)
-    if pd.api.types.is_float_dtype(said):  # an absent name in one row makes whole numbers floats
-        whole = said.dropna()
-        if len(whole) and (whole % 1 == 0).all() and (whole.abs() < 2**53).all():
-            said = said.astype("Int64")
-    nobody = "" if pd.api.types.is_numeric_dtype(said) else file
-    codes, values = pd.factorize(said)  # each name is made once
-    known = [*(str(value) for value in values), nobody]
+    codes, each = pd.factorize(rows.column(name))  # each name is made once
+    values = ids_of(pd.Series(each), name)
+    numbers = values.str.fullmatch(r"\d+").fillna(False)
+    known = [*values.to_numpy(dtype=object, na_value=""), "" if numbers.all() else file]
     return np.array(known, dtype=object)[codes]
 
 
@@ -148,7 +149,7 @@ class _Light:
     def factor(self, rows: Rows, layout: TableLayout, roles: dict[str, str], bands: npt.NDArray[np.object_]) -> Floats:
         """From the table's fluxes to those of zero point 27.5, row by row."""
         zero = self._zero(rows, layout, roles, bands)
-        system = _offsets(rows, layout, roles, bands, self.account, "AB") if "system" in roles else 0.0
+        system = _offsets(rows, layout, roles, bands, self.account) if "system" in roles else 0.0
         out: Floats = 10 ** (-0.4 * (zero + system - 27.5))
         return out
 
@@ -185,25 +186,24 @@ def _offsets(
     roles: dict[str, str],
     bands: npt.NDArray[np.object_],
     account: Account,
-    otherwise: str,
 ) -> Floats:
-    """What is added to magnitudes to be AB, NaN where Vega's offset of a filter is not known."""
-    if "system" in roles:
-        said = _words(rows.column(roles["system"]))
-        vega = said.str.contains("vega|bessell|landolt", na=False).to_numpy(dtype=bool)
-        if otherwise == "told":
-            account.counts["rows_of_untold_magnitude_system_taken_as_AB"] += int(said.isna().sum())
-    else:
-        vega = np.full(len(bands), layout.system == "Vega")
-        if layout.system is None and otherwise == "told":
-            account.counts["rows_of_untold_magnitude_system_taken_as_AB"] += len(bands)
-    if not vega.any():
-        return np.zeros(len(bands))
-    known = {**VEGA_TO_AB, **layout.vega_to_ab}
-    table = {band: known.get(band, np.nan) for band in {band for band in bands if band is not None}}
-    out = np.where(vega, np.array([table.get(band, np.nan) for band in bands], dtype=np.float64), 0.0)
-    account.counts["rows_of_Vega_made_AB"] += int((vega & np.isfinite(out)).sum())
-    account.counts["rows_of_Vega_without_a_known_offset"] += int(np.isnan(out).sum())
+    """What is added to magnitudes to be AB, NaN where it is not known."""
+    said = _words(rows.column(roles["system"])) if "system" in roles else None
+    usual: str | None = layout.system
+    if usual is None and "mag" in roles:
+        usual = system_in(_unit(rows, roles["mag"]))
+    return offsets_to_ab(said, usual, bands, layout.vega_to_ab, account, "flux" not in roles)
+
+
+def _unit(rows: Rows, name: str) -> str:
+    return rows.units.get(name, "") or unit_in(name)
+
+
+def _errors(rows: Rows, roles: dict[str, str], role: str, lenient: bool = False) -> Floats:
+    """Errors in the unit of what they are of."""
+    name, of = roles[f"{role}_err"], roles[role]
+    factor = error_factor(name, rows.units.get(name, ""), of, rows.units.get(of, ""))
+    out: Floats = _numbers(rows, name, lenient) * factor
     return out
 
 
@@ -212,10 +212,15 @@ def _fluxes(
 ) -> tuple[Floats, Floats, Mask]:
     """Flux and error (zero point 27.5), NaN where nothing was measured; and which rows are no limits."""
     if "flux" in roles:
-        flux, error = _numbers(rows, roles["flux"]), _numbers(rows, roles["flux_err"])
+        flux, error = _numbers(rows, roles["flux"]), _errors(rows, roles, "flux")
         factor = light.factor(rows, layout, roles, bands)
         flux = np.where(np.isin(flux, NO_FLUX), np.nan, flux) * factor
-        return flux, error * factor, np.isfinite(flux) & ~_marked_limits(rows, roles)
+        measured = np.isfinite(flux) & ~_marked_limits(rows, roles)
+        if "is_limit" in roles:  # a flux below a mark is the limit itself; one above tells nothing
+            mark = _words(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
+            error = np.where(mark == "<", flux / LIMIT_SIGMA, error * factor)
+            return np.select([mark == "<", mark == ">"], [0.0 * flux, np.nan], flux), error, measured
+        return flux, error * factor, measured
     return _of_magnitudes(rows, layout, roles, bands, light.account)
 
 
@@ -225,22 +230,22 @@ def _of_magnitudes(
     nothing = np.full(len(rows.table), np.nan)
     limits = _marked_limits(rows, roles)
     said, said_error = nothing, nothing
+    offset = _offsets(rows, layout, roles, bands, account)
     if "mag" in roles:
-        offset = _offsets(rows, layout, roles, bands, account, "told")
         marked = rows.column(roles["mag"]).astype("string").str.strip().str.lstrip("<>") if limits.any() else None
-        said = (_numbers(rows, roles["mag"]) if marked is None else _plain_numbers(marked)) + offset
-        said_error = _numbers(rows, roles["mag_err"], lenient=bool(limits.any()))
-    magnitude = np.where(limits, np.nan, said)
+        said = _numbers(rows, roles["mag"]) if marked is None else _plain_numbers(marked)
+        said_error = _errors(rows, roles, "mag", lenient=bool(limits.any()))
+    told = np.isfinite(said) & ~limits
+    magnitude = np.where(told, said + offset, np.nan)
     worst = said_error > WORST
     flux, error = fluxes_of_magnitudes(np.where(worst, np.nan, magnitude), said_error)
     if "sign" in roles:
         sign = _signs(rows.column(roles["sign"]))
         account.counts["rows_of_unknown_sign"] += int((np.isnan(sign) & np.isfinite(flux)).sum())
         flux = flux * sign
-    # A magnitude of unknown sign, or a number that marks none, is no limit.
-    limit = np.where(limits, said, _numbers(rows, roles["limit"]) if "limit" in roles else nothing)
+    # A magnitude of unknown sign or offset, or a number that marks none, is no limit.
+    limit = np.where(limits, said, _numbers(rows, roles["limit"]) if "limit" in roles else nothing) + offset
     of_limit, _ = fluxes_of_magnitudes(limit, nothing)
-    told = np.isfinite(magnitude)
     flux, error = np.where(told, flux, 0.0 * of_limit), np.where(told, error, of_limit / LIMIT_SIGMA)
     return flux, error, told & np.isfinite(flux)
 

@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from astrid_ml.preprocessing.lightcurves.curves.row_blocks import exact
+
 ALERT = ("diaSource", "prvDiaSources", "prvDiaForcedSources")  # of Rubin's alerts and ELAsTiCC's
 
 
@@ -73,7 +75,7 @@ def unnested(batch: pa.RecordBatch) -> Iterator[tuple[str, pd.DataFrame]]:
         ValueError: lists of one object that are not equally long.
     """
     plain = pa.table({name: batch.column(name) for name in plain_names(batch.schema)})
-    objects = plain.to_pandas() if plain.num_columns else pd.DataFrame(index=range(len(batch)))
+    objects = exact(plain) if plain.num_columns else pd.DataFrame(index=range(len(batch)))
     for nest in nests_of(batch.schema):
         lengths, columns = _columns(batch, nest)
         if lengths is None or not lengths.sum():

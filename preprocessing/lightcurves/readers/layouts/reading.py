@@ -11,6 +11,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.gathered import once_each
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account, assemble, without_unknown_zero
+from astrid_ml.preprocessing.lightcurves.curves.several import refuse_several
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
@@ -20,6 +21,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     with_times,
     with_truth,
 )
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import GUESSED
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of, name_of, objects_of, wavelengths_for
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, rows_in
@@ -77,6 +79,18 @@ def _why(error: ValueError | UserError) -> str:
     return f"{error.expected}: {error.got}{FIX}{error.fix}" if isinstance(error, UserError) else str(error)
 
 
+def _refuse_several(rows: Rows, layout: TableLayout) -> None:
+    roles = layout.roles(rows.names)
+    if layout.name != GUESSED or "object" in roles:  # who writes a map says what an object is
+        return
+    table = rows.table.reset_index(drop=True)
+    used = {*roles.values()}
+    sky = [roles[role] for role in ("ra", "dec") if role in roles and roles[role] in table]
+    places = table[sky].apply(pd.to_numeric, errors="coerce") if len(sky) == 2 else None
+    unused = table[[name for name in table if name not in used]]
+    refuse_several(unused, rows.column(roles["time"]), rows.column(roles["filter"]), places)
+
+
 @dataclass
 class RowsReading:
     """How a source is read.
@@ -125,6 +139,7 @@ class RowsReading:
                 self.account.counts["rows_of_other_tables_in_a_file"] += len(rows.table)
                 continue
             some = True
+            _refuse_several(rows, layout)
             rows = with_times(rows, layout, visits, self.account)
             yield layout, epochs_of(rows, layout, path.name.split(".", 1)[0], self.account, self.zero_point)
         if not some:

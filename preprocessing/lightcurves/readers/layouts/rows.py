@@ -24,6 +24,7 @@ from astrid_ml.inflating import is_gzip, read_inflated, refuse_swollen_gzip, ref
 from astrid_ml.preprocessing.lightcurves.curves.row_blocks import BLOCK, MOST_COLUMNS, row_blocks, told
 from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups_in
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import names_objects
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested, unnested
 from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, head_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in
@@ -219,6 +220,7 @@ def _options(head: TextHead) -> dict[str, Any]:
         "encoding_errors": "replace",
         "skipinitialspace": True,
         "low_memory": False,
+        "dtype": {name: str for name in names if names_objects(name)},
     }
 
 
@@ -279,7 +281,10 @@ def _of_documents(documents: Iterable[Any]) -> Iterator[Rows]:
             about = {name: value for name, value in group.about.items() if name not in own}
             places.setdefault(group.place, []).extend({**about, **row} for row in group.rows)
         for place, rows in places.items():
-            yield Rows(pd.DataFrame(rows).replace({None: np.nan}), {}, {}, place)
+            table = pd.DataFrame(rows).replace({None: np.nan})
+            for name in filter(names_objects, map(str, table)):
+                table[name] = pd.Series([row.get(name) for row in rows], dtype=object)
+            yield Rows(table, {}, {}, place)
 
 
 def _merged(block: list[Any], alone: list[Any]) -> list[Any]:
