@@ -111,6 +111,7 @@ REACHED = {
     "preprocessing.lightcurves.readers.snana:column_of": "curves, SNANA PHOT",
     "preprocessing.ramps.commands.predict:_processed": "ramp, npy",
     "preprocessing.ramps.commands.predict:_write": "ramp, npy",
+    "preprocessing.ramps.commands.predict:exposure": "ramp, npy",
     "preprocessing.ramps.products.write:copied_headers": "ramp, FITS cube",
     "preprocessing.ramps.readers.asdf_files:array": "ramp, Roman ASDF",
     "preprocessing.ramps.readers.asdf_files:read_roman": "ramp, Roman ASDF",

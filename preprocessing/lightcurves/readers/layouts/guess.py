@@ -15,7 +15,6 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, 
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
-MAP = "columns=map.yaml"
 _STATIC = ("REDSHIFT_HELIO", "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV")
 _ONCE = ("ra", "dec", "label", *_STATIC)
 _BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
