@@ -241,6 +241,7 @@ def bundle_file(name: str) -> Callable[[Path], Path]:
         write_text(folder / "config.yaml", yaml.safe_dump(made.config))
         seeds = {"seed": made.config["seed"], "data.seed": made.config["data"]["seed"]}
         record = {"name": made.config["name"], "identity": run_identity(made.config), "stages": [], "versions": {}}
+        record["dataset"] = {"domain": "stamps", "fingerprint": ""}
         record |= {"seeds": seeds, "split": {"name": "group", "counts": [], "account": {}, "hash": ""}}
         write_json(folder / "run.json", record)
         write_json(folder / METADATA, {"@graph": []})

@@ -35,7 +35,6 @@ from astrid_ml.preprocessing.ramps.exposure.lists import (
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
-from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
@@ -223,6 +222,8 @@ class PredictRamps:
         sanity = examine(processed, cube, self.sanity)
         write_json(folder / "sanity.json", sanity.plain())
         if not sanity.sound:
+            from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
+
             groups = processed.exposure.ramp.shape[1]
             figure = sanity_figure(sanity.plain(), processed.features, processed.fitted, groups, name)
             with whole(folder / "sanity.png") as part:

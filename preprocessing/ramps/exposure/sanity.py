@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
-from scipy.stats import chi2 as chi_squared
+from scipy.special import chdtri
 
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL
@@ -112,7 +112,7 @@ def _of_fits(processed: Processed) -> dict[str, float | None]:
     if len(known) < FEWEST:
         return {"chi2": None, "poor_fits": None, "decaying": None}
     own = np.arange(1, degrees.max() + 1)  # all the degrees there can be: these are looked up
-    usual, most = chi_squared.median(own) / own, chi_squared.isf(IMPROBABLE, own) / own
+    usual, most = chdtri(own, 0.5) / own, chdtri(own, IMPROBABLE) / own
     poor = float((known > most[degrees - 1]).mean())
     middle = float(np.median(known / usual[degrees - 1]))
     enough = len(decay) >= FEWEST
