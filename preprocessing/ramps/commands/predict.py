@@ -138,7 +138,7 @@ class PredictRamps:
         plain = plain_fusion(self.fusion) if self.ckpt_path is None else None
         fusion = None if plain is None else plain.to_plain()
         network = None if self.ckpt_path is None else [file_hash(Path(self.ckpt_path)), self.windows, self.precision]
-        decides = [self.load, self.processing, self.products, network, fusion]
+        decides = [self.load, self.processing, self.products, self.sanity, network, fusion]
         return ["ramps", FORM, *decides, list(formats_of(self.format)), *maps_of(self.load)]
 
     def _names(self, files: Sequence[Path]) -> list[str]:

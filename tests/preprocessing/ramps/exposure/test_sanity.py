@@ -229,3 +229,13 @@ def test_the_figure_says_the_verdict_and_shows_all_pixels() -> None:
     assert image is not None
     np.testing.assert_array_equal(np.asarray(image), maps["chi2"][1])  # of two the one that is worse
     assert sanity_figure(said | {"sound": True}, maps, steps.iloc[:0], 5, "y").get_suptitle().startswith("y: sound")
+
+
+def test_other_bounds_judge_what_is_done_already_anew(tmp_path: Path) -> None:
+    """The verdict is kept with the exposure: it must not be that of the bounds before."""
+    np.save(tmp_path / "x.npy", made().data)
+    load = RampOptions(unit="e-", gain=1.0, read_noise=NOISE, group_time=10.0, saturation=1e6)
+    work = PredictRamps(str(tmp_path / "x.npy"), str(tmp_path / "out"), load)
+    assert work.run()["failed"] == 0
+    assert replace(work, sanity=SanityBounds(flagged=1e-9)).run()["failed"] == 1
+    assert work.run()["failed"] == 0
