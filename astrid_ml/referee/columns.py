@@ -11,7 +11,11 @@ from astrid_ml.referee.opened import Bundle
 from astrid_ml.referee.verdicts import DIFFERENT, UNKNOWN, WITHOUT_DATA, Compared
 
 # What tasks of this project write beside the scores of their classes.
-OF_TASKS = ("index_row", "logit", "days", "evidence", "quiet_area", "fusion", "fusion_without_network")
+OF_TASKS = (
+    *("index_row", "logit"),
+    *("days", "seen_days", "novelty_p"),  # of light curves
+    *("evidence", "quiet_area", "fusion", "fusion_without_network"),  # of ramps
+)
 _OF_CLASS = re.compile(r"(?:score|p)_(?P<tree>.+)|(?P<voxel>.+)_(?:true|false)")
 COMPARED = (*ADDED, *OF_TASKS)
 KNOWN = ("id", "group_id", "label", "mission")  # columns of the index that split, networks and metrics know too

@@ -46,7 +46,8 @@ def test_a_trained_checkpoint_alone_predicts_a_simulated_exposure(tmp_path: Path
     assert astrid(["predict", f"ckpt_path={checkpoint}", "task=ramps", f"input={source}", f"output_dir={out}"]) == 0
     folder = out / "held_0000"
     written = {"prediction_mask.npy", "prediction_mask.fits", "jumps.parquet", "detections.json"}
-    written |= {f"held_0000_{name}" for name in ("processed.npy", "temporal.npz", "dq.fits")}
+    written |= {"sanity.json", "left_out.json"}
+    written |= {f"held_0000_{name}" for name in ("processed.npy", "temporal.npz", "dq.fits", "ramp.fits", "rate.fits")}
     assert written == {path.name for path in folder.iterdir()}
     jumps = pd.read_parquet(folder / "jumps.parquet")
     assert jumps.found_by.str.contains("network").mean() > 0.3
