@@ -7,6 +7,7 @@ import math
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import conv1d, pad
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.grid.pixel_map import stretched
@@ -17,6 +18,7 @@ _SHARE = 0.02  # a masked tap counts where its weight exceeds this
 _MOST_SHEAR = 0.2  # px per px of the other axis; beyond it two passes would alias
 _SAMPLE = 10_000  # pixels whose fractions stand for all
 _PHASES = 512  # fractions of a pixel between which products of weights are linear
+_LAGS = 32  # lags whose products are made at once: memory
 _REACH = 3  # px around a masked pixel where a Lanczos tap's weight may exceed _SHARE
 
 
@@ -137,18 +139,28 @@ def noise_autocorrelation(
     unique = [torch.unique((move * 100).round() / 100, return_inverse=True) for move in moves]
     step = max(1, at[0].numel() // _SAMPLE) | 1
     phases = torch.arange(_PHASES + 1).double() / _PHASES
-    along = []
-    for i, (values, inverse) in enumerate(unique):
-        sample = at[i].flatten()[::step]
-        phase = (sample - sample.floor()) * _PHASES
-        low = phase.long().clamp(max=_PHASES - 1)
-        table = self_products(phases, values, order, line=line)
-        along.append((torch.lerp(table[:, low], table[:, low + 1], (phase - low).double()), inverse))
-    total = torch.zeros(moves[0].shape, dtype=torch.double)
-    for row in range(len(lag)):
-        x, y = (products[inverse[row]] for products, inverse in along)
-        total[row] = (x * y).mean(-1)
-    return total
+    along = [(self_products(phases, values, order, line=line), inverse.flatten()) for values, inverse in unique]
+    shares = _shares_of_phases(*(at[i].flatten()[::step] for i in (0, 1)))
+    x, y = (products[inverse] for products, inverse in along)
+    return ((x @ shares) * y).sum(-1).view(moves[0].shape)
+
+
+def _shares_of_phases(x: Tensor, y: Tensor) -> Tensor:
+    """Shares (phases + 1, phases + 1) of positions by their fractions, each told among its four nearest phases.
+
+    The mean over positions of a product of functions that are linear between phases is then one matrix product.
+    """
+    low, weight = [], []
+    for place in (x, y):
+        phase = (place - place.floor()) * _PHASES
+        low.append(phase.long().clamp(max=_PHASES - 1))
+        weight.append((phase - low[-1]).double())
+    out, n = torch.zeros((_PHASES + 1) ** 2, dtype=torch.double), _PHASES + 1
+    for i in (0, 1):
+        for j in (0, 1):
+            share = (weight[0] if i else 1 - weight[0]) * (weight[1] if j else 1 - weight[1])
+            out.index_add_(0, (low[0] + i) * n + low[1] + j, share)
+    return out.view(n, n) / len(x)
 
 
 def self_products(
@@ -167,18 +179,28 @@ def self_products(
         got = "places that are no numbers"
         fix = "check the WCS of both headers, or use preprocessing/align=none where the frames are aligned"
         raise UserError("coordinates that put the pixels of one image onto the other", got, fix)
-    out, reach = torch.zeros(len(lags), len(fraction), dtype=torch.double), math.ceil(order * stretch)
-    line = torch.ones(1) if line is None else line
-    half = len(line) // 2
-    for i, lag in enumerate(lags.tolist()):
-        low, high = min(0, math.floor(lag)), max(0, math.floor(lag))
-        taps = torch.arange(1 - reach + low - half, reach + 2 + high + half)[:, None]
-        both = []
-        for place in (fraction.double(), fraction.double() + lag):
-            u = (place - taps) / stretch
-            weight = torch.sinc(u) * torch.sinc(u / order) * (u.abs() < order)
-            both.append(weight / weight.sum(0))
-        far = (taps - taps.T).abs()
-        memory = torch.where(far <= half, line[half + far.clamp(max=half)].double(), 0.0)
-        out[i] = (both[0] * (memory @ both[1])).sum(0)
+    here = fraction.double()
+    own, first = _taps(here, order, stretch)
+    taps = own.shape[1]
+    if line is not None:  # what each tap shares with the noise around it
+        half = len(line) // 2
+        own, first = conv1d(own[:, None], line.double().flip(0)[None, None], padding=2 * half)[:, 0], first - half
+    own = pad(own, (taps, taps))  # taps of no position in common give nothing
+    out = torch.empty(len(lags), len(fraction), dtype=torch.double)
+    for start in range(0, len(lags), _LAGS):
+        far = lags[start : start + _LAGS].double()[:, None]
+        other, others_first = _taps(here + far, order, stretch)
+        place = (others_first - first + taps).clamp(0, own.shape[1] - taps)
+        index = place[..., None] + torch.arange(taps)
+        shared = torch.gather(own.expand(len(far), -1, -1), 2, index)
+        out[start : start + _LAGS] = (shared * other).sum(-1)
     return out
+
+
+def _taps(places: Tensor, order: int, stretch: float) -> tuple[Tensor, Tensor]:
+    """Lanczos weights (..., taps) at positions (...), their sum 1, and the pixel of the first."""
+    reach = math.ceil(order * stretch)
+    first = places.floor().long() + 1 - reach
+    u = ((places - first)[..., None] - torch.arange(2 * reach)) / stretch
+    weight = torch.sinc(u) * torch.sinc(u / order) * (u.abs() < order)
+    return weight / weight.sum(-1, keepdim=True), first
