@@ -42,11 +42,13 @@ def appearance_of(images: Array) -> Floats:
     z = z - np.median(z.reshape(*z.shape[:2], pixels), axis=2)[:, :, None, None]
     largest = np.maximum(np.abs(z).max(axis=(2, 3), keepdims=True), TINY)
     z = z / largest  # whatever the unit, no power overflows
-    flat = np.sort(z.reshape(*z.shape[:2], pixels), axis=2)
+    flat = z.reshape(*z.shape[:2], pixels)
+    squared = flat * flat  # numpy's powers above two are made by logarithms
     scatter = np.maximum(flat.std(axis=2), TINY)
     robust = np.maximum(MAD_TO_SIGMA * np.median(np.abs(flat), axis=2), 1e-6)
-    few = min(BRIGHT, flat.shape[2] // 4)
-    high, low = flat[:, :, -few:].mean(axis=2), flat[:, :, :few].mean(axis=2)
+    few = min(BRIGHT, pixels // 4)
+    ends = np.partition(flat, (few - 1, pixels - few), axis=2)
+    high, low = ends[:, :, -few:].mean(axis=2), ends[:, :, :few].mean(axis=2)
     y, x = z.shape[2] // 2, z.shape[3] // 2
     centre = z[:, :, y - CENTRE : y + CENTRE + 1, x - CENTRE : x + CENTRE + 1]
     along, down, one, other = (
@@ -62,8 +64,8 @@ def appearance_of(images: Array) -> Floats:
         np.log(np.maximum(scatter, 1e-6) / robust),
         -np.log(robust),
         *((along + down) / 2, np.abs(along - down), (one + other) / 2),
-        np.log(np.maximum((flat**4).mean(axis=2) / scatter**4, 1e-3)),
-        np.cbrt((flat**3).mean(axis=2) / scatter**3),
+        np.log(np.maximum((squared * squared).mean(axis=2) / scatter**4, 1e-3)),
+        np.cbrt((squared * flat).mean(axis=2) / scatter**3),
         (high + low) / np.maximum(high - low, TINY),
         np.log((np.abs(flat) > FAR * robust[..., None]).mean(axis=2) + 1e-3),
         centre.mean(axis=(2, 3)) / scatter,
