@@ -101,5 +101,7 @@ def test_the_site_is_built_strictly_and_asks_nobody(tmp_path: Path) -> None:
         assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
     shown = (tmp_path / "site" / "options" / "preprocessing-ramps-steps.html").read_text(encoding="utf-8")
     assert "significance of a step" in shown
+    tutorial = (tmp_path / "site" / "tutorials" / "supernovae.html").read_text(encoding="utf-8")
+    assert "From a list of supernovae to triplets" in tutorial and "robust_sigma" in tutorial
     reference = (tmp_path / "site" / "reference" / "astrid_ml.audit.html").read_text(encoding="utf-8")
     assert 'id="astrid_ml.audit.duplicates.DuplicateSearch"' in reference
