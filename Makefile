@@ -53,7 +53,7 @@ types: install
 	$(BIN)/mypy
 
 docs: install
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true PYTHONPATH=. $(BIN)/mkdocs build --quiet
 
 # Pictures and numbers of the pages; exit code 1 where a sentence is to be written anew.
 pages: install

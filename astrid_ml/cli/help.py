@@ -80,7 +80,7 @@ def _experiments(conf: Folder) -> list[str]:
 def described(option: Folder) -> str:
     """What an option says of itself: its first comment of words."""
     comments = (line.lstrip("# ") for line in option.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
-    return next((line for line in comments if "astrid" not in line and "@package" not in line), "")
+    return next((line for line in comments if not line.startswith(("astrid ", "@package"))), "")
 
 
 def _keys(text: str) -> list[str]:
