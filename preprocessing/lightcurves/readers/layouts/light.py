@@ -30,11 +30,12 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
 )
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
+from astrid_ml.preprocessing.lightcurves.readers.values.angles import degrees_of
+from astrid_ml.preprocessing.lightcurves.readers.values.plain import plain_numbers, without_empty, words_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
 
 _POSITIVE, _NEGATIVE = ("t", "1", "1.0", "true"), ("f", "0", "0.0", "-1", "-1.0", "false")
-_EMPTY = ("", "null", "None", "none", "nan", "NaN", "NA", "N/A", "--", "-", "<NA>", "masked")
 _ABOUT = ("label", *OTHER_FEATURES)
 WORST = 9.0  # mag: catalogues write errors of 9.99 and more where nothing was measured
 NO_ZERO = "the zero point of the fluxes"
@@ -68,7 +69,7 @@ def epochs_of(
     flags = np.where(_detected(rows, layout, roles, measured), DETECTED, 0)
     out = pd.DataFrame({**columns, "flux": flux, "flux_err": error, "phot_flag": flags}, index=index)
     for role in ("ra", "dec"):
-        out[role] = _numbers(rows, roles[role], lenient=True) if role in roles else np.nan
+        out[role] = _angles(rows, roles[role], role, account) if role in roles else np.nan
     for role in _ABOUT:
         if role in roles:
             said = rows.column(roles[role])
@@ -78,6 +79,15 @@ def epochs_of(
     if not layout.detections and "detected" not in roles:
         account.counts["rows_without_flag_of_detection"] += len(out)
     return out[out["band"].notna()]
+
+
+def _angles(rows: Rows, name: str, axis: str, account: Account) -> Floats:
+    values = rows.column(name)
+    if name not in rows.table and len(values):  # said once for all rows
+        values = values.iloc[:1]
+    out, lost = degrees_of(values, name, _unit(rows, name), axis)
+    account.counts["rows_position_that_is_no_angle"] += lost
+    return np.full(len(rows.table), out[0]) if len(out) < len(rows.table) else out
 
 
 def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
@@ -95,23 +105,19 @@ def _without_bad(rows: Rows, layout: TableLayout, account: Account) -> Rows:
     there = {folded(str(name)): str(name) for name in table.columns}
     bad: Mask = np.zeros(len(table), dtype=bool)
     for name, words in _there(layout.left_out, there):
-        bad |= _words(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
+        bad |= words_of(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
     for name, least in _there(layout.left_out_from, there):
         bad |= np.asarray(_numbers(rows, name) >= least)
     for name, bits in _there(layout.left_out_bits, there):
         bad |= (np.nan_to_num(_numbers(rows, name)).astype(np.int64) & bits) != 0
     for name, words in _there(layout.kept, there):
-        bad |= ~_words(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
+        bad |= ~words_of(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
     account.counts["rows_that_the_service_calls_bad"] += int(bad.sum())
     return Rows(table[~bad], rows.about, rows.units, rows.place)
 
 
 def _there(marks: Any, there: dict[str, str]) -> list[tuple[str, Any]]:
     return [(there[folded(name)], mark) for name, mark in marks.items() if folded(name) in there]
-
-
-def _words(values: pd.Series) -> pd.Series:
-    return values.astype("string").str.strip().str.lower()
 
 
 def _bands(rows: Rows, layout: TableLayout, roles: dict[str, str]) -> npt.NDArray[np.object_]:
@@ -188,7 +194,7 @@ def _offsets(
     account: Account,
 ) -> Floats:
     """What is added to magnitudes to be AB, NaN where it is not known."""
-    said = _words(rows.column(roles["system"])) if "system" in roles else None
+    said = words_of(rows.column(roles["system"])) if "system" in roles else None
     usual: str | None = layout.system
     if usual is None and "mag" in roles:
         usual = system_in(_unit(rows, roles["mag"]))
@@ -217,7 +223,7 @@ def _fluxes(
         flux = np.where(np.isin(flux, NO_FLUX), np.nan, flux) * factor
         measured = np.isfinite(flux) & ~_marked_limits(rows, roles)
         if "is_limit" in roles:  # a flux below a mark is the limit itself; one above tells nothing
-            mark = _words(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
+            mark = words_of(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
             error = np.where(mark == "<", flux / LIMIT_SIGMA, error * factor)
             return np.select([mark == "<", mark == ">"], [0.0 * flux, np.nan], flux), error, measured
         return flux, error * factor, measured
@@ -233,7 +239,7 @@ def _of_magnitudes(
     offset = _offsets(rows, layout, roles, bands, account)
     if "mag" in roles:
         marked = rows.column(roles["mag"]).astype("string").str.strip().str.lstrip("<>") if limits.any() else None
-        said = _numbers(rows, roles["mag"]) if marked is None else _plain_numbers(marked)
+        said = _numbers(rows, roles["mag"]) if marked is None else plain_numbers(marked)
         said_error = _errors(rows, roles, "mag", lenient=bool(limits.any()))
     told = np.isfinite(said) & ~limits
     magnitude = np.where(told, said + offset, np.nan)
@@ -255,7 +261,7 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
     out: Mask = np.zeros(len(rows.table), dtype=bool)
     if "is_limit" in roles:
         out |= (
-            _words(rows.column(roles["is_limit"]))
+            words_of(rows.column(roles["is_limit"]))
             .isin(["true", "t", "1", "1.0", "yes", ">", "<"])
             .to_numpy(dtype=bool, na_value=False)
         )
@@ -276,13 +282,15 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
 def _detected(rows: Rows, layout: TableLayout, roles: dict[str, str], measured: Mask) -> Mask:
     if "detected" in roles:
         return (
-            _words(rows.column(roles["detected"])).isin(["true", "t", "1", "1.0"]).to_numpy(dtype=bool, na_value=False)
+            words_of(rows.column(roles["detected"]))
+            .isin(["true", "t", "1", "1.0"])
+            .to_numpy(dtype=bool, na_value=False)
         )
     return measured & layout.detections
 
 
 def _signs(values: pd.Series) -> Floats:
-    words = _words(values)
+    words = words_of(values)
     return np.select([words.isin(_POSITIVE), words.isin(_NEGATIVE)], [1.0, -1.0], np.nan).astype(np.float64)
 
 
@@ -290,15 +298,11 @@ def _numbers(rows: Rows, name: str, lenient: bool = False) -> Floats:
     """A column as numbers; of a lenient one NaN for what is none."""
     values = rows.column(name)
     if not pd.api.types.is_numeric_dtype(values):
-        values = values.mask(values.astype("string").str.strip().isin(_EMPTY))
+        values = without_empty(values)
         if lenient:
-            return _plain_numbers(values)
+            return plain_numbers(values)
     table = pd.DataFrame({name: values.to_numpy()}, index=rows.table.index)
     return numbers_of(table, name).to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _plain_numbers(values: pd.Series) -> Floats:
-    return np.asarray(pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def objects_of(epochs: pd.DataFrame, layout: TableLayout) -> pd.DataFrame:
