@@ -68,7 +68,8 @@ def read_table(
         path: the file. Its kind is told by its content; ``.gz`` is read as it is.
         columns: those that must be there, name -> what it must hold: ``text``, ``number``, or a unit (``deg``): a
             number that is converted where the table says another unit; ``ra`` and ``dec`` may be sexagesimal. A row
-            without one of them, or whose value is no number, is dropped with the reason. Names are matched exactly, else without regard to case.
+            without one of them, or whose value is no number, is dropped with the reason. Names are matched exactly,
+            else without regard to case.
         optional: the same for columns that may be absent or empty; a value that is no number drops the row.
 
     Returns:

@@ -29,6 +29,7 @@ from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
 from astrid_ml.preprocessing.lightcurves.readers.told_tables import MappedReader
+from astrid_ml.preprocessing.lightcurves.readers.values.owners import is_filter
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
@@ -41,6 +42,7 @@ READABLE = (*SUFFIXES, *_PACKED, *(one for form in FORMS.values() for one in for
 OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
 NOBODYS = "no reader of light curves knows what is in it"
 FEWEST = 3  # columns of a light curve
+JOINED = ("brokers", "guessed", "mapped")  # readers of files in folders of filters
 NEAR = 2  # parts of a light curve that a table may lack to be told which
 
 
@@ -186,15 +188,24 @@ def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:
     """The sources of a folder that belong together as one; a LIST or alerts of one object forbid to cut it further."""
     groups: dict[tuple[str, Path], list[CurveSource]] = {}
     for source in sources:
-        place = source.path.parent if source.reader.grouped else source.path
+        place = source.path
+        if source.reader.grouped:  # an object has a file in the folder of each filter: I/NAME.dat, V/NAME.dat
+            joined = source.reader.kind in JOINED and is_filter(place.parent.name)
+            place = place.parent.parent if joined else place.parent
         groups.setdefault((source.reader.kind, place), []).append(source)
     out = []
-    for parts in groups.values():
+    for (_, place), parts in groups.items():
+        if any(part.path.parent != place for part in parts):
+            parts = sorted(parts, key=lambda part: (part.path.name, part.path))
         whole = not parts[0].reader.cut or "list" in parts[0].companions
-        size = len(parts) if whole else GROUP_SIZE
-        for start in range(0, len(parts), size):
-            members = tuple(path for part in parts[start : start + size] for path in part.members)
+        start = 0
+        while start < len(parts):
+            end = len(parts) if whole else min(start + GROUP_SIZE, len(parts))
+            while end < len(parts) and parts[end].path.name == parts[end - 1].path.name:
+                end += 1
+            members = tuple(path for part in parts[start:end] for path in part.members)
             out.append(replace(parts[start], members=members))
+            start = end
     return out
 
 

@@ -25,6 +25,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import GUESSED
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of, name_of, objects_of, wavelengths_for
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, rows_in
+from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names
 from astrid_ml.printable import printable
 
 HELD = 1_000_000  # epochs that are held at a time
@@ -133,15 +134,20 @@ class RowsReading:
 
     def _epochs(self, path: Path, visits: pd.DataFrame | None) -> Iterator[tuple[TableLayout, pd.DataFrame]]:
         some = False
+        folder = folder_that_names(path)
+        owner = path.name.split(".", 1)[0] if folder is None else folder
         for rows in rows_in(path, self.names):
             layout = self.choose(rows)
             if layout is None:
                 self.account.counts["rows_of_other_tables_in_a_file"] += len(rows.table)
                 continue
-            some = True
             _refuse_several(rows, layout)
             rows = with_times(rows, layout, visits, self.account)
-            yield layout, epochs_of(rows, layout, path.name.split(".", 1)[0], self.account, self.zero_point)
+            self.account.counts[BY_FOLDER] += int(
+                folder is not None and not some and "object" not in layout.roles(rows.names)
+            )
+            some = True
+            yield layout, epochs_of(rows, layout, owner, self.account, self.zero_point)
         if not some:
             raise ValueError("no table of light curves any more")
 
