@@ -33,8 +33,8 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX,
 from astrid_ml.preprocessing.lightcurves.curves.several import refuse_several
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names, may_name
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, words, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
-from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
+from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, scale_in, zero_in
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks, signs_in
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
@@ -93,7 +95,9 @@ def guess(rows: Rows) -> Guess:
 
 
 def _counts(rows: Rows, role: str, name: str) -> bool:
-    """Whether a column that may name objects numbers the rows instead."""
+    """Whether a column that may name objects numbers the rows instead, or one that may hold signs holds none."""
+    if role == "sign":
+        return not bool(np.isfinite(signs_in(rows.column(name))).any())
     if role != "object" or bare(name) not in _WEAK or name not in rows.table or len(rows.table) < 3:
         return False
     return bool(rows.table[name].is_unique)
@@ -111,12 +115,14 @@ def _time(left: dict[str, str], rows: Rows) -> dict[str, Any] | None:
         if zero is not None:
             place = place_in(f"{name} {unit}".replace("(", " "))
             place = "barycentre" if zero in (2_457_000.0, 2_454_833.0) else place
-            scale = "tdb" if place == "barycentre" else "utc"
+            scale = scale_in(f"{name} {unit}") or ("tdb" if place == "barycentre" else "utc")
             return {"column": name, "time": "days", "time_zero": zero, "time_of": place, "time_scale": scale}
     for entry in words()["time"]:
         found = _first(left, entry["names"])
         if found is not None:
-            return {"column": found, **{key: value for key, value in entry.items() if key != "names"}}
+            told = scale_in(f"{found} {rows.units.get(found, '')}")
+            said = {key: value for key, value in entry.items() if key != "names"}
+            return {"column": found, **said, **({} if told is None else {"time_scale": told})}
     return None
 
 
@@ -197,18 +203,6 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
     elif survey is None and _are_numbers(rows.column(columns["filter"])):
         out.append(f"the survey whose filters the numbers in {columns['filter']} are")
     return out
-
-
-def are_marks(values: pd.Series) -> bool:
-    """Whether a column has marks of limits alone, as VizieR's ``l_mag`` does: ``>`` and ``<``, or nothing.
-
-    Args:
-        values: of the column.
-    """
-    if pd.api.types.is_numeric_dtype(values):
-        return False
-    said = values.astype("string").str.strip().fillna("")
-    return bool(said.isin(["", "<", ">"]).all()) and bool((said != "").any())
 
 
 def _hours(rows: Rows, time: str, others: Sequence[str]) -> list[str]:

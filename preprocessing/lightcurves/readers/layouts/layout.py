@@ -65,7 +65,10 @@ class TableLayout:
         left_out: column -> words of rows that are no good.
         left_out_from: column -> numbers from which on a row is no good.
         left_out_bits: column -> bits of rows that are no good, any of them.
+        left_out_with: columns with a value in rows that are no good alone.
         kept: column -> words of the only good rows.
+        flux_units: parts of the units of which the file must tell one; where it tells none, fluxes about 1 are refused:
+            they were divided by their middle.
     """
 
     name: str
@@ -98,7 +101,9 @@ class TableLayout:
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out_from: Mapping[str, float] = field(default_factory=dict)
     left_out_bits: Mapping[str, Whole] = field(default_factory=dict)
+    left_out_with: tuple[str, ...] = ()
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flux_units: tuple[str, ...] = ()
 
     def fits(self, names: Collection[str], header: Mapping[str, object]) -> bool:
         """Whether columns and a header are those of this layout.

@@ -31,13 +31,14 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
 from astrid_ml.preprocessing.lightcurves.readers.values.angles import degrees_of
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import limits_in, signs_in
 from astrid_ml.preprocessing.lightcurves.readers.values.plain import plain_numbers, without_empty, words_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
 
-_POSITIVE, _NEGATIVE = ("t", "1", "1.0", "true"), ("f", "0", "0.0", "-1", "-1.0", "false")
 _ABOUT = ("label", *OTHER_FEATURES)
 WORST = 9.0  # mag: catalogues write errors of 9.99 and more where nothing was measured
+NO_ZERO_POINT = (-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
 NO_ZERO = "the zero point of the fluxes"
 
 
@@ -110,6 +111,8 @@ def _without_bad(rows: Rows, layout: TableLayout, account: Account) -> Rows:
         bad |= np.asarray(_numbers(rows, name) >= least)
     for name, bits in _there(layout.left_out_bits, there):
         bad |= (np.nan_to_num(_numbers(rows, name)).astype(np.int64) & bits) != 0
+    for name in (there[folded(one)] for one in layout.left_out_with if folded(one) in there):
+        bad |= without_empty(table[name]).notna().to_numpy()
     for name, words in _there(layout.kept, there):
         bad |= ~words_of(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
     account.counts["rows_that_the_service_calls_bad"] += int(bad.sum())
@@ -162,12 +165,16 @@ class _Light:
     def _zero(self, rows: Rows, layout: TableLayout, roles: dict[str, str], bands: npt.NDArray[np.object_]) -> Floats:
         if "zero_point" in roles:
             within = _numbers(rows, roles["zero_point"])
+            none = np.isin(within, NO_ZERO_POINT) | ((within == 0) & bool((within > 1).any()))  # 0 alone is maggies'
+            self.account.counts["rows_zero_point_that_stands_for_none"] += int(none.sum())
+            within = np.where(none, np.nan, within)
             if layout.survey is None and self.zero_point is not None:
                 _refuse_other(within, self.zero_point, roles["zero_point"])
             return within
         if layout.zero_points:
             return np.array([layout.zero_points.get(band, np.nan) for band in bands], dtype=np.float64)
         flux = roles["flux"]
+        _refuse_normalised(rows, layout, flux)
         told = [layout.zero_point, zero_point_of(rows.units.get(flux, "") or unit_in(flux), flux)]
         zero = next((value for value in told if value is not None), None)
         if zero is None and self.zero_point is not None:
@@ -178,6 +185,19 @@ class _Light:
             fix = "zero_point=31.4 for nJy, 23.9 for uJy; or zero_point in a map of the columns"
             raise UserError(NO_ZERO, f"the column {flux} of no known unit, among {shown}", fix)
         return np.full(len(rows.table), zero)
+
+
+def _refuse_normalised(rows: Rows, layout: TableLayout, name: str) -> None:
+    said = _unit(rows, name)
+    if not layout.flux_units or any(part in said.lower() for part in layout.flux_units):
+        return
+    numbers = _numbers(rows, name)
+    middle = float(np.median(known)) if len(known := numbers[np.isfinite(numbers)]) else 0.0
+    if said or 0.5 < middle < 2.0:
+        raise ValueError(
+            f"{layout.name} whose column {name} is in {said or 'no unit'}, about {middle:.3g}: fluxes that were "
+            f"divided by their middle have no zero point; give those in {layout.flux_units[0]}s a second"
+        )
 
 
 def _refuse_other(within: Floats, given: float, name: str) -> None:
@@ -246,7 +266,7 @@ def _of_magnitudes(
     worst = said_error > WORST
     flux, error = fluxes_of_magnitudes(np.where(worst, np.nan, magnitude), said_error)
     if "sign" in roles:
-        sign = _signs(rows.column(roles["sign"]))
+        sign = signs_in(rows.column(roles["sign"]))
         account.counts["rows_of_unknown_sign"] += int((np.isnan(sign) & np.isfinite(flux)).sum())
         flux = flux * sign
     # A magnitude of unknown sign or offset, or a number that marks none, is no limit.
@@ -260,11 +280,7 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
     """Rows that say of themselves that they are limits: by a column, or a magnitude of ``>20.5``."""
     out: Mask = np.zeros(len(rows.table), dtype=bool)
     if "is_limit" in roles:
-        out |= (
-            words_of(rows.column(roles["is_limit"]))
-            .isin(["true", "t", "1", "1.0", "yes", ">", "<"])
-            .to_numpy(dtype=bool, na_value=False)
-        )
+        out |= limits_in(rows.column(roles["is_limit"]))
     for role in ("mag", "mag_mark"):
         if role in roles and not pd.api.types.is_numeric_dtype(rows.column(roles[role])):
             out |= (
@@ -287,11 +303,6 @@ def _detected(rows: Rows, layout: TableLayout, roles: dict[str, str], measured: 
             .to_numpy(dtype=bool, na_value=False)
         )
     return measured & layout.detections
-
-
-def _signs(values: pd.Series) -> Floats:
-    words = words_of(values)
-    return np.select([words.isin(_POSITIVE), words.isin(_NEGATIVE)], [1.0, -1.0], np.nan).astype(np.float64)
 
 
 def _numbers(rows: Rows, name: str, lenient: bool = False) -> Floats:

@@ -17,7 +17,9 @@ from astrid_ml.types import Floats
 
 CUT = (2_450_000.0, 2_400_000.0)  # of Julian dates that are written without their first figures
 _MISSIONS = {"btjd": 2_457_000.0, "bkjd": 2_454_833.0}
-_SINCE = re.compile(r"([bh]?)(m?)jd\s*[-\u2013_ ]+\s*(24\d{5}(?:\.\d+)?)", re.IGNORECASE)
+_SINCE = re.compile(
+    r"([bh]?)(m?)jd[\s_(]*(?:utc|tai|tt|tdb|tcb)?\)?\s*[-\u2013_ ]+\s*(24\d{5}(?:\.\d+)?)", re.IGNORECASE
+)
 
 
 def zero_in(words: str) -> float | None:
@@ -42,6 +44,17 @@ def place_in(words: str) -> str:
     """
     found = re.search(r"\b([bh])(?:m?jd|tjd|kjd)", words.lower().replace("_", " "))
     return {"h": "sun", "b": "barycentre"}[found[1]] if found else "earth"
+
+
+def scale_in(words: str) -> str | None:
+    """The scale that a time's name or unit says; None where it says none.
+
+    Example:
+        >>> scale_in("JD(TT)"), scale_in("BJD (TCB)"), scale_in("bjd_tdb"), scale_in("MJDTAI"), scale_in("mjd")
+        ('tt', 'tcb', 'tdb', 'tai', None)
+    """
+    found = re.search(r"(?:\b|jd)(utc|tai|tt|tdb|tcb)\b", words.lower().replace("_", " "))
+    return found[1] if found else None
 
 
 def days_of(
