@@ -84,7 +84,7 @@ class LightcurvesPipeline:
         """Read one source and write its objects; each object that is left out is named with the reason."""
         if unit.parameters.get("kind") == UNREAD:
             for path, place in places_of(unit.id, unit.inputs).items():
-                writer.drop(path.name, why_unread(path), place)
+                writer.drop(path.name, why_unread(path, maps=self.maps), place)
             return
         source = source_of(unit.inputs, self.maps)
         account = Account()

@@ -22,7 +22,7 @@ from astrid_ml.preprocessing.lightcurves.curves.row_blocks import columns_of
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
-from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps, why_no_map
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
@@ -98,10 +98,11 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
             elif damage:
                 damaged[path] = damage
             elif named:
-                lacks = why_unread(path, "no reader knows its columns")
+                lacks = why_unread(path, "no reader knows its columns", maps)
                 raise UserError("a light-curve file", f"{none_in(path)}: {lacks}", known())
             elif path.name.lower().endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH, *NOTES)):
-                unread[path] = why_unread(path)
+                unread[path] = why_unread(path, maps=maps)
+    _refuse_unused(maps, sound)
     if not sound:
         told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
@@ -112,6 +113,18 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
     unread = {path: why for path, why in unread.items() if path not in used}
     return FoundCurves([*grouped(sound), *lost], unread)
+
+
+def _refuse_unused(maps: ColumnMaps, sound: Sequence[CurveSource]) -> None:
+    """Refuse maps of which none fits: files would be read by their names of columns, as if no map were given."""
+    if not sound or not maps.layouts or any(source.reader.kind == MappedReader.kind for source in sound):
+        return
+    why = next((why for source in sound if (why := why_no_map(source.path, maps))), "another kind of file")
+    raise UserError(
+        "a map of columns that fits one of the files",
+        f"{sound[0].path.name}: {why}",
+        "correct the map, or leave it out",
+    )
 
 
 def looked_at(path: Path, maps: ColumnMaps = NO_MAPS) -> tuple[CurveSource | None, str]:
@@ -175,11 +188,17 @@ def what_lacks(path: Path) -> str:
     return f"it lacks {' and '.join(lacks)}; its columns: {shown(names)}"
 
 
-def why_unread(path: Path, otherwise: str = NOBODYS) -> str:
-    """Why no reader takes a file: a column that it lacks, JSON that cannot be read; else what is said of others."""
+def why_unread(path: Path, otherwise: str = NOBODYS, maps: ColumnMaps = NO_MAPS) -> str:
+    """Why no reader takes a file: a column that it lacks, JSON that cannot be read; else what is said of others.
+
+    Args:
+        path: of the file.
+        otherwise: what is said of others.
+        maps: the user's.
+    """
     try:
         with within_time(LONGEST_LOOK):
-            return what_lacks(path) or damage_of_json(path) or otherwise
+            return why_no_map(path, maps) or what_lacks(path) or damage_of_json(path) or otherwise
     except (OSError, TooSlowError) as error:
         return in_words(error)
 

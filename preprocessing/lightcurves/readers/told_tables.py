@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.lightcurves.readers.broker_tables import source_wit
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import lacking_in
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, look_at
 
@@ -72,11 +73,7 @@ class MappedReader:
         return None
 
     def _of(self, rows: Rows) -> TableLayout | None:
-        try:
-            self.layout.roles(rows.names)
-        except ValueError:
-            return None
-        return self.layout
+        return None if lacking_in(self.layout, rows) else self.layout
 
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None

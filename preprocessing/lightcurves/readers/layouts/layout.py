@@ -13,7 +13,7 @@ from astrid_ml.preprocessing.surveys.describe import content, made
 from astrid_ml.types import Filled, NonNegative, Whole
 
 FileForm = Literal["table", "json", "text", "avro"]
-TimeForm = Literal["jd", "mjd", "days", "any"]
+TimeForm = Literal["jd", "mjd", "days", "unix", "any"]
 TimeScale = Literal["utc", "tai", "tt", "tdb", "tcb"]
 TimePlace = Literal["earth", "sun", "barycentre"]
 
@@ -45,7 +45,8 @@ class TableLayout:
         columns: role -> names, best first: object, time, filter, mag, mag_err or flux, flux_err, sign (1 or t, -1, 0 or
             f), limit (5 sigma), is_limit, detected, zero_point, system (of magnitudes), ra, dec (degrees), label, join,
             and names of static columns. Without an object's column a file is one object.
-        time: of the time: a Julian date, MJD, days since ``time_zero``, or any that tells itself (MJD, JD, a date).
+        time: of the time: a Julian date, MJD, days since ``time_zero``, seconds (or milliseconds) since 1970, or any
+            that tells itself (MJD, JD, a date).
         time_zero: Julian date of day 0 of ``days``.
         zero_keys: of the header, whose sum is that date.
         time_scale: of the time.

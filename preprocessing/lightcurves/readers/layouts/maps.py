@@ -77,6 +77,10 @@ def _made(said: Any, where: str) -> TableLayout:
         raise UserError(f"a map of columns in {where}: columns: {{time: ..., filter: ..., flux: ...}}", got, fix)
     columns = {_role(str(role), where): _listed(names) for role, names in said["columns"].items() if names}
     plain = {key: value for key, value in said.items() if key != "columns" and value is not None}
+    if isinstance(plain.get("survey"), str):  # as it is written of the objects: TESS
+        plain["survey"] = {known.name.lower(): name for name, known in packaged().items()}.get(
+            plain["survey"].lower(), plain["survey"].lower()
+        )
     numbers = {
         key: float(value) for key, value in plain.items() if key in ("zero_point", "time_zero") and _is_number(value)
     }
@@ -142,18 +146,25 @@ class Shown:
     known: bool
 
 
-def shown_of(path: Path, maps: ColumnMaps = NO_MAPS) -> Shown | None:
-    """What would be made of a file; None where it holds no rows of a kind that is read here."""
+def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> Shown | None:
+    """What would be made of a file; None where it holds no rows of a kind that is read here.
+
+    Args:
+        path: of the file.
+        maps: the user's.
+        meant: only where so much is there that light curves are meant.
+    """
     form = form_of(path)
     best: Shown | None = None
     named = next((one.names for one in maps.layouts if one.names), ())
     for rows in look_at(path, named):
-        layout = next((one for one in maps.layouts if _fits(one, rows)), None) or known_layout(rows, form)
+        layout = next((one for one in maps.layouts if not lacking_in(one, rows)), None) or known_layout(rows, form)
         if layout is not None:
             used = {name for names in layout.columns.values() for name in names}
             return Shown(_narrowed(layout, rows), (), tuple(str(n) for n in rows.table if str(n) not in used), True)
         found = guess(rows)
-        if found.meant and (best is None or len(found.lacks) < len(best.lacks)):
+        near = not meant and bool({"time", "flux", "mag"} & set(found.layout.columns))
+        if (found.meant or near) and (best is None or len(found.lacks) < len(best.lacks)):
             best = Shown(found.layout, _with_zero(found, rows), found.unused, False)
     return best
 
@@ -165,12 +176,39 @@ def _with_zero(found: Guess, rows: Rows) -> tuple[str, ...]:
     return (*found.lacks, f"the zero point of {columns['flux'][0]} (zero_point: 31.4 for nJy, 23.9 for uJy)")
 
 
-def _fits(layout: TableLayout, rows: Rows) -> bool:
+def lacking_in(layout: TableLayout, rows: Rows) -> str:
+    """What rows lack of a user's map; empty where it fits them.
+
+    Columns that name objects or limits must be there too: without them others would be meant.
+
+    Args:
+        layout: of the map.
+        rows: of a table.
+    """
     try:
-        layout.roles(rows.names)
-    except ValueError:
-        return False
-    return True
+        found = layout.roles(rows.names)
+    except ValueError as error:
+        return str(error)
+    lost = [role for role in ("object", "is_limit") if role in layout.columns and role not in found]
+    return f"{layout.name} without the column {', '.join(layout.columns[lost[0]])}" if lost else ""
+
+
+def why_no_map(path: Path, maps: ColumnMaps) -> str:
+    """Why no map of the user's fits a file: of the nearest one the column that is not there; empty without maps.
+
+    Args:
+        path: of the file.
+        maps: the user's.
+    """
+    if form_of(path) is None:
+        return ""
+    why = [
+        f"{lack} (it has {shown(rows.names)})"
+        for layout in maps.layouts
+        for rows in look_at(path, layout.names)
+        if (lack := lacking_in(layout, rows))
+    ]
+    return min(why, key=lambda words: words.count(";"), default="")
 
 
 def _narrowed(layout: TableLayout, rows: Rows) -> TableLayout:
@@ -227,10 +265,12 @@ def maps_in(places: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> tuple[list[st
         Texts of YAML, those that are guessed first; numbers of files that are known, guessed, and lack something.
     """
     found: dict[tuple[Any, ...], tuple[Shown, list[str]]] = {}
-    for path in (path for place in places for path in walk(place)):
-        said = shown_of(path, maps)
-        if said is not None:
-            found.setdefault((str(said.layout), said.lacks), (said, []))[1].append(path.name)
+    files = [path for place in places for path in walk(place)]
+    for meant in (True, False):  # a map that lacks almost all helps more than none
+        for path in files if not found else ():
+            said = shown_of(path, maps, meant)
+            if said is not None:
+                found.setdefault((str(said.layout), said.lacks), (said, []))[1].append(path.name)
     each = sorted(found.values(), key=lambda pair: pair[0].known)
     counts = {
         "files_of_known_layouts": sum(len(files) for said, files in each if said.known),

@@ -1,0 +1,102 @@
+"""Maps of columns that do not fit, times that cannot be read, and what is said of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from astrid_ml.errors import UserError
+from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand, none_usable
+from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import layouts
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import lacking_in, maps_of, why_no_map
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import look_at
+from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves, why_unread
+
+COLUMNS = {"object": "name", "time": "mjd", "filter": "filter", "mag": "mag", "mag_err": "mag_err"}
+
+
+def written(folder: Path, **columns: Any) -> Path:
+    rows = {"name": "x", "mjd": 59000.25 + np.arange(3.0), "filter": "g", "mag": 18.0, "mag_err": 0.05, **columns}
+    pd.DataFrame(rows).to_csv(folder / "x.csv", index=False)
+    return folder / "x.csv"
+
+
+@pytest.mark.parametrize("role", ["mag", "mag_err", "time", "filter", "object", "is_limit"])
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_a_map_that_names_a_column_that_is_not_there_is_refused_by_it(role: str, place: str, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    maps = maps_of({"columns": {**COLUMNS, role: "nowhere"}})
+    with pytest.raises(
+        UserError, match=r"a map of columns without the column nowhere .it has name, mjd, filter"
+    ) as told:
+        find_curves([path if place == "file" else tmp_path], maps)
+    assert "correct the map" in str(told.value)
+    assert "nowhere" in lacking_in(maps.layouts[0], look_at(path)[0])
+    assert "nowhere" in why_no_map(path, maps) and "nowhere" in why_unread(path, maps=maps)
+
+
+def test_a_map_that_fits_one_file_leaves_others_to_their_names(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "y.csv").write_text("name,day,filter,magnitude,ee\ny,59000.25,g,18,0.05\n")
+    maps = maps_of({"columns": {**COLUMNS, "time": "day", "mag": "magnitude", "mag_err": "ee"}})
+    kinds = {source.path.name: source.reader.kind for source in find_curves([tmp_path], maps).sources}
+    assert kinds == {"x.csv": "guessed", "y.csv": "mapped"}
+
+
+def test_a_map_may_write_a_survey_as_the_objects_have_it() -> None:
+    for name in ("TESS", "tess", "Gaia", "GAIA", "2MASS"):
+        assert maps_of({"columns": COLUMNS, "survey": name}).layouts[0].survey == name.lower()
+    with pytest.raises(UserError, match="survey in columns that is known"):
+        maps_of({"columns": COLUMNS, "survey": "TES"})
+    assert {layout.time for layout in layouts()} <= {"jd", "mjd", "days", "unix", "any"}
+
+
+def test_what_a_wide_or_poor_table_lacks_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("name,mjd,colour,height\nx,59000.25,1,2\n")
+    said = ConvertCommand(str(tmp_path), str(tmp_path / "out"), columns="guess").run()
+    text = (tmp_path / "out" / "columns.yaml").read_text()
+    assert said["files_that_lack_something"] == 1
+    assert "time: mjd" in text and "# lacking: a column of the flux or magnitude" in text
+
+
+TIMES: dict[str, list[Any]] = {
+    "unix seconds": [1590904800, 1590991200], "unix milliseconds": [1590904800000, 1590991200000],
+    "month": ["2020-May-31 06:00", "2020-Jun-01 06:00"], "text": ["31 May 2020 06:00:00", "1 June 2020 06:00:00"],
+    "part": ["2020 May 31.25", "2020 June 1.25"], "iso": ["2020-05-31T06:00:00Z", "2020-06-01T06:00:00Z"],
+    "short": ["2020/5/31.25", "2020/6/1.25"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", list(TIMES))
+def test_times_in_the_forms_that_people_write(form: str, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"name": "x", "when": TIMES[form], "filter": "g", "mag": 18.0, "mag_err": 0.05})
+    rows.to_csv(tmp_path / "x.csv", index=False)
+    maps = maps_of({"columns": {**COLUMNS, "time": "when"}, "time": "unix" if "unix" in form else "any"})
+    (source,) = find_curves([tmp_path / "x.csv"], maps).sources
+    (table,) = source.read(Account())
+    np.testing.assert_allclose(table.mjd, [59000.25, 59001.25], rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [("31/05/2020", "31/05/2020 .is the day or the month first"), ("05.06.2020", "is the day or the month first"),
+     ("soon", "times that cannot be read: soon"), ("1590904800", "of seconds since 1970 say time: unix in a map")],
+)  # fmt: skip
+def test_times_that_cannot_be_read_are_told(first: str, words: str, tmp_path: Path) -> None:
+    written(tmp_path, date=[first] * 3)
+    text = pd.read_csv(tmp_path / "x.csv", dtype=str).drop(columns="mjd")
+    text.to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(UserError, match=words):
+        ConvertCommand(str(tmp_path / "x.csv"), str(tmp_path / "out")).run()
+
+
+def test_counts_of_rows_stand_in_the_refusal(tmp_path: Path) -> None:
+    written(tmp_path, mag_err=[-1.0, 0.0, np.nan])
+    with pytest.raises(UserError, match=r"no usable observation.*rows_error_not_positive 3"):
+        ConvertCommand(str(tmp_path / "x.csv"), str(tmp_path / "out")).run()
+    assert "rows" not in none_usable(["no WCS"], {"objects": 3}).got
