@@ -14,7 +14,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import WAVELENGTHS, short_name
-from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SIGMA, fluxes_of_magnitudes, numbers_of
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, fluxes_of_magnitudes, numbers_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
 from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
@@ -218,7 +218,7 @@ def _offsets(
     usual: str | None = layout.system
     if usual is None and "mag" in roles:
         usual = system_in(_unit(rows, roles["mag"]))
-    return offsets_to_ab(said, usual, bands, layout.vega_to_ab, account, "flux" not in roles)
+    return offsets_to_ab(said, usual, bands, layout.offsets, account, "flux" not in roles)
 
 
 def _unit(rows: Rows, name: str) -> str:
@@ -244,7 +244,7 @@ def _fluxes(
         measured = np.isfinite(flux) & ~_marked_limits(rows, roles)
         if "is_limit" in roles:  # a flux below a mark is the limit itself; one above tells nothing
             mark = words_of(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
-            error = np.where(mark == "<", flux / LIMIT_SIGMA, error * factor)
+            error = np.where(mark == "<", flux / layout.limit_sigma, error * factor)
             return np.select([mark == "<", mark == ">"], [0.0 * flux, np.nan], flux), error, measured
         return flux, error * factor, measured
     return _of_magnitudes(rows, layout, roles, bands, light.account)
@@ -272,7 +272,7 @@ def _of_magnitudes(
     # A magnitude of unknown sign or offset, or a number that marks none, is no limit.
     limit = np.where(limits, said, _numbers(rows, roles["limit"]) if "limit" in roles else nothing) + offset
     of_limit, _ = fluxes_of_magnitudes(limit, nothing)
-    flux, error = np.where(told, flux, 0.0 * of_limit), np.where(told, error, of_limit / LIMIT_SIGMA)
+    flux, error = np.where(told, flux, 0.0 * of_limit), np.where(told, error, of_limit / layout.limit_sigma)
     return flux, error, told & np.isfinite(flux)
 
 

@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 
 from astrid_ml.errors import UserError
+from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand, none_usable
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
+from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import lacking_in, maps_of, why_no_map
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import look_at
@@ -100,3 +102,17 @@ def test_counts_of_rows_stand_in_the_refusal(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no usable observation.*rows_error_not_positive 3"):
         ConvertCommand(str(tmp_path / "x.csv"), str(tmp_path / "out")).run()
     assert "rows" not in none_usable(["no WCS"], {"objects": 3}).got
+
+
+def test_bands_of_no_known_wavelength_are_named_with_the_cure(tmp_path: Path) -> None:
+    written(tmp_path, filter=["xyz", "q9", "xyz"])
+    writer, pipeline = MemoryUnitWriter(), LightcurvesPipeline()
+    for unit in pipeline.plan([tmp_path / "x.csv"]):
+        pipeline.process(unit, writer, 0)
+    assert [drop.reason for drop in writer.drops] == [
+        "no epoch in a band of known wavelength (xyz, q9): say preprocessing.wavelengths.NAME=MICROMETRES"
+    ]
+    known = LightcurvesPipeline(wavelengths={"q9": 0.5})
+    for unit in known.plan([tmp_path / "x.csv"]):
+        known.process(unit, writer := MemoryUnitWriter(), 0)
+    assert not writer.drops
