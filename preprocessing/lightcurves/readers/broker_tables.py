@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,7 +23,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
-from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import form_of, known_layout, look_at
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
 
 
 def source_with(reader: CurveReader, path: Path, layout: TableLayout, names: list[str]) -> CurveSource:
@@ -71,7 +70,12 @@ class BrokerReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        choose = partial(known_layout, form=form_of(source.path))
+        form = form_of(source.path)
+
+        def choose(rows: Rows) -> tuple[TableLayout, ...]:
+            found = known_layout(rows, form)
+            return () if found is None else (found,)
+
         yield from RowsReading(source, choose, account, wavelengths, zero_point).tables()
 
 

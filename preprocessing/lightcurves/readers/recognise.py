@@ -246,5 +246,5 @@ def recognise(path: Path, maps: ColumnMaps = NO_MAPS) -> CurveSource | None:
     """
     if path.name.startswith("."):
         return None
-    readers = (*(MappedReader(layout) for layout in maps.layouts), *all_readers())
+    readers = (*([MappedReader(maps)] if maps.layouts else []), *all_readers())
     return next((source for reader in readers if (source := reader.recognise(path)) is not None), None)

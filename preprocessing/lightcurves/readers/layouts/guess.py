@@ -14,6 +14,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, scale_in, zero_in
 from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks, signs_in
+from astrid_ml.preprocessing.lightcurves.readers.values.wide import FilterColumn, filter_columns
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
@@ -47,11 +48,28 @@ class Guess:
         return not self.lacks or bool({"flux", "mag"} & set(self.layout.columns) and "time" in self.layout.columns)
 
 
-def guess(rows: Rows) -> Guess:
+def guesses(rows: Rows) -> tuple[Guess, ...]:
+    """What rows of a table may be: one layout, or one for each filter where a row has them side by side.
+
+    Args:
+        rows: some of them.
+    """
+    found = guess(rows)
+    if not found.lacks:
+        return (found,)
+    each = [guess(rows, column) for column in filter_columns(list(map(str, rows.table.columns)))]
+    whole = tuple(one for one in each if not one.lacks)
+    used = {name for one in whole for names in one.layout.columns.values() for name in names}
+    more = tuple(replace(one, unused=tuple(name for name in one.unused if name not in used)) for one in whole)
+    return more or (found,)
+
+
+def guess(rows: Rows, column: FilterColumn | None = None) -> Guess:
     """What rows of a table may be; the first of them are looked at.
 
     Args:
         rows: some of them.
+        column: what is measured, in a table with a column a filter.
     """
     rows = replace(rows, table=rows.table.head(SAMPLE))
     left = {bare(name): str(name) for name in reversed(list(rows.table.columns))}
@@ -60,7 +78,7 @@ def guess(rows: Rows) -> Guess:
     time = _time(left, rows)
     if time:
         columns["time"] = left.pop(bare(time["column"]))
-    light = _light(left, rows)
+    light = _light(left, rows) if column is None else {column.role: column.value, f"{column.role}_err": column.error}
     columns |= light
     for role in light.values():
         left.pop(bare(role), None)
@@ -71,11 +89,12 @@ def guess(rows: Rows) -> Guess:
     there = {bare(str(name)) for name in rows.table}
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
     for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
-        name = None if role in columns else _first(left, words()[role])
+        known = role in columns or (role == "filter" and column is not None)
+        name = None if known else _first(left, words()[role])
         if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
             columns[role] = left.pop(bare(name))
     survey = _survey(rows, columns)
-    lacks += _lacking(rows, columns, survey)
+    lacks += _lacking(rows, columns, survey, column is not None)
     if "time" in columns:
         lacks += _hours(rows, columns["time"], [name for name in unused if name not in columns.values()])
     given = {key: value for key, value in (time or {}).items() if key != "column"}
@@ -85,6 +104,7 @@ def guess(rows: Rows) -> Guess:
         ("table", "json", "text", "avro"),
         {role: (name,) for role, name in columns.items()},
         survey=survey,
+        band=None if column is None else column.band,
         flux_kind="difference" if "sign" in columns else kind,
         zero_point=_zero_point(rows, columns),
         system=None,
@@ -189,7 +209,7 @@ def _are_numbers(values: pd.Series) -> bool:
     return bool(len(known)) and bool(pd.to_numeric(known, errors="coerce").notna().all())
 
 
-def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[str]:
+def _lacking(rows: Rows, columns: dict[str, str], survey: str | None, band: bool) -> list[str]:
     out = []
     if "time" not in columns:
         out.append("a column of the time (mjd, jd, hjd, bjd, time, date)")
@@ -198,6 +218,8 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
     elif not {"flux_err", "mag_err"} & set(columns):
         name = columns.get("flux", columns.get("mag"))
         out.append(f"a column of the error of {name} ({name}_err)")
+    if band:
+        return out
     if "filter" not in columns:
         out.append("a column of the filter (band, filter), or band: NAME of all rows in a map")
     elif survey is None and _are_numbers(rows.column(columns["filter"])):

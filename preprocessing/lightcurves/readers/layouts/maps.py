@@ -9,7 +9,7 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guess, shown
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guesses, shown
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
 from astrid_ml.preprocessing.surveys.describe import content, made
@@ -42,6 +42,21 @@ class ColumnMaps:
     """
 
     layouts: tuple[TableLayout, ...] = ()
+
+    def that_fit(self, rows: Rows) -> tuple[TableLayout, ...]:
+        """Those of some rows: the first; where it tells their filter, those of other filters and columns that fit too.
+
+        Args:
+            rows: of a table.
+        """
+        fitting = [one for one in self.layouts if not lacking_in(one, rows)]
+        found: dict[str | None, TableLayout] = {one.band: one for one in fitting[:1]}
+        measured = {_measured(one, rows) for one in fitting[:1]}
+        for one in fitting[1:] if None not in found else ():
+            if one.band is not None and one.band not in found and (column := _measured(one, rows)) not in measured:
+                found[one.band] = one
+                measured.add(column)
+        return tuple(found.values())
 
 
 NO_MAPS = ColumnMaps()
@@ -146,8 +161,8 @@ class Shown:
     known: bool
 
 
-def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> Shown | None:
-    """What would be made of a file; None where it holds no rows of a kind that is read here.
+def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> tuple[Shown, ...]:
+    """What would be made of a file, one for each filter that has its own columns; none where it holds no rows.
 
     Args:
         path: of the file.
@@ -155,17 +170,19 @@ def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> Show
         meant: only where so much is there that light curves are meant.
     """
     form = form_of(path)
-    best: Shown | None = None
+    best: tuple[Shown, ...] = ()
     named = next((one.names for one in maps.layouts if one.names), ())
     for rows in look_at(path, named):
-        layout = next((one for one in maps.layouts if not lacking_in(one, rows)), None) or known_layout(rows, form)
-        if layout is not None:
-            used = {name for names in layout.columns.values() for name in names}
-            return Shown(_narrowed(layout, rows), (), tuple(str(n) for n in rows.table if str(n) not in used), True)
-        found = guess(rows)
-        near = not meant and bool({"time", "flux", "mag"} & set(found.layout.columns))
-        if (found.meant or near) and (best is None or len(found.lacks) < len(best.lacks)):
-            best = Shown(found.layout, _with_zero(found, rows), found.unused, False)
+        known = known_layout(rows, form)
+        told = maps.that_fit(rows) or (() if known is None else (known,))
+        if told:
+            used = {name for one in told for names in one.columns.values() for name in names}
+            rest = tuple(str(n) for n in rows.table if str(n) not in used)
+            return tuple(Shown(_narrowed(one, rows), (), rest, True) for one in told)
+        found = guesses(rows)
+        near = not meant and bool({"time", "flux", "mag"} & set(found[0].layout.columns))
+        if (found[0].meant or near) and (not best or len(found[0].lacks) < len(best[0].lacks)):
+            best = tuple(Shown(one.layout, _with_zero(one, rows), one.unused, False) for one in found)
     return best
 
 
@@ -191,6 +208,11 @@ def lacking_in(layout: TableLayout, rows: Rows) -> str:
         return str(error)
     lost = [role for role in ("object", "is_limit") if role in layout.columns and role not in found]
     return f"{layout.name} without the column {', '.join(layout.columns[lost[0]])}" if lost else ""
+
+
+def _measured(layout: TableLayout, rows: Rows) -> str:
+    roles = layout.roles(rows.names)
+    return roles.get("flux") or roles.get("mag") or roles["limit"]
 
 
 def why_no_map(path: Path, maps: ColumnMaps) -> str:
@@ -268,8 +290,7 @@ def maps_in(places: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> tuple[list[st
     files = [path for place in places for path in walk(place)]
     for meant in (True, False):  # a map that lacks almost all helps more than none
         for path in files if not found else ():
-            said = shown_of(path, maps, meant)
-            if said is not None:
+            for said in shown_of(path, maps, meant):
                 found.setdefault((str(said.layout), said.lacks), (said, []))[1].append(path.name)
     each = sorted(found.values(), key=lambda pair: pair[0].known)
     counts = {
