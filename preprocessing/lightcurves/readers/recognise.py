@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import pkgutil
 import tarfile
@@ -24,6 +25,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps, why_no_map
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
+from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import UTF16
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
@@ -98,13 +100,14 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
             elif damage:
                 damaged[path] = damage
             elif named:
-                lacks = why_unread(path, "no reader knows its columns", maps)
+                lacks = why_unread(path, _of_no_reader(path), maps)
                 raise UserError("a light-curve file", f"{none_in(path)}: {lacks}", known())
             elif path.name.lower().endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH, *NOTES)):
                 unread[path] = why_unread(path, maps=maps)
     _refuse_unused(maps, sound)
     if not sound:
         told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
+        told = told or {path: _of_no_reader(path) for path in list(unread)[:1]}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
     beside = {path for source in sound for path in source.companions.values()}
@@ -113,6 +116,14 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
     unread = {path: why for path, why in unread.items() if path not in used}
     return FoundCurves([*grouped(sound), *lost], unread)
+
+
+def _of_no_reader(path: Path) -> str:
+    """What is said of a file that lacks almost all: its columns, or that its kind is not read."""
+    if not path.name.lower().endswith(READABLE):
+        return f"files of {path.suffix or 'no ending'} are not read: write CSV, JSON, FITS, VOTable or parquet"
+    names = next((rows.names for rows in look_at(path)), None)
+    return "no reader knows its columns" + (f": {shown(names)}" if names else "")
 
 
 def _refuse_unused(maps: ColumnMaps, sound: Sequence[CurveSource]) -> None:
@@ -143,11 +154,18 @@ def damage_of(path: Path) -> str:
     if path.name.startswith(".") or look is None:
         return ""
     try:
+        if look is columns_of and _in_utf16(path):
+            return UTF16
         look(path)
     except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
         lost = path.suffix == ".parquet" and isinstance(error, pa.ArrowException | OSError)
         return "its parquet footer cannot be read" if lost else printable(in_words(error)[:200])
     return ""
+
+
+def _in_utf16(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _start_of_archive(path: Path) -> None:
@@ -177,6 +195,8 @@ def what_lacks(path: Path) -> str:
     """What a table of light curves lacks, and the columns that it has; empty where it is none, or lacks almost all."""
     if form_of(path) is None or is_truth(path):
         return ""
+    if _in_utf16(path):
+        return UTF16
     if (width := nameless(path)) >= FEWEST:
         said = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
         return f"no line names its {width} columns: say them in a map (names: {said}, and band: NAME)"

@@ -88,13 +88,22 @@ def guess(rows: Rows, column: FilterColumn | None = None) -> Guess:
     unused = set(left.values())
     there = {bare(str(name)) for name in rows.table}
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
-    for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
+    for role in (
+        "object",
+        "filter",
+        "system",
+        *(("is_limit", "limit", "sign") if "mag" in light else ()),
+        "detected",
+        "forced",
+        *_ONCE,
+    ):
         known = role in columns or (role == "filter" and column is not None)
         name = None if known else _first(left, words()[role])
         if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
             columns[role] = left.pop(bare(name))
     survey = _survey(rows, columns)
     lacks += _lacking(rows, columns, survey, column is not None)
+    lacks += _lists(rows, columns)
     if "time" in columns:
         lacks += _hours(rows, columns["time"], [name for name in unused if name not in columns.values()])
     given = {key: value for key, value in (time or {}).items() if key != "column"}
@@ -225,6 +234,19 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None, band: bool
     elif survey is None and _are_numbers(rows.column(columns["filter"])):
         out.append(f"the survey whose filters the numbers in {columns['filter']} are")
     return out
+
+
+def _lists(rows: Rows, columns: dict[str, str]) -> list[str]:
+    """A column whose cells hold lists as texts."""
+    for name in (name for role, name in columns.items() if role in ("time", "flux", "mag") and name in rows.table):
+        said = rows.table[name].dropna()
+        if len(said) and not pd.api.types.is_numeric_dtype(said):
+            texts = said.astype("string").str.strip()
+            if (texts.str.startswith("[") & texts.str.endswith("]")).all():
+                return [
+                    f"a row an epoch: the cells of {name} hold lists as texts (write them as parquet, or a row each)"
+                ]
+    return []
 
 
 def _hours(rows: Rows, time: str, others: Sequence[str]) -> list[str]:

@@ -21,7 +21,7 @@ TimePlace = Literal["earth", "sun", "barycentre"]
 # What a column may hold; the last are static columns of the object.
 ROLES = (
     "object", "time", "filter", "flux", "flux_err", "mag", "mag_err", "sign", "limit", "is_limit", "mag_mark",
-    "detected", "zero_point", "system", "join", "ra", "dec", "label", "REDSHIFT_HELIO", "REDSHIFT_HELIO_ERR",
+    "detected", "forced", "zero_point", "system", "join", "ra", "dec", "label", "REDSHIFT_HELIO", "REDSHIFT_HELIO_ERR",
     "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV",
 )  # fmt: skip
 
@@ -44,7 +44,7 @@ class TableLayout:
         names: of the columns of texts where no line names them.
         said: key of the file's header -> a part of its value; all of them tell it too.
         columns: role -> names, best first: object, time, filter, mag, mag_err or flux, flux_err, sign (1 or t, -1, 0 or
-            f), limit, is_limit, detected, zero_point, system (of magnitudes), ra, dec (degrees), label, join,
+            f), limit, is_limit, detected, forced, zero_point, system (of magnitudes), ra, dec (degrees), label, join,
             and names of static columns. Without an object's column a file is one object.
         time: of the time: a Julian date, MJD, days since ``time_zero``, seconds (or milliseconds) since 1970, or any
             that tells itself (MJD, JD, a date).

@@ -31,7 +31,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
 from astrid_ml.preprocessing.lightcurves.readers.values.angles import degrees_of
-from astrid_ml.preprocessing.lightcurves.readers.values.marks import limits_in, signs_in
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import limits_in, signs_in, yes_in
 from astrid_ml.preprocessing.lightcurves.readers.values.plain import plain_numbers, without_empty, words_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
@@ -194,9 +194,9 @@ def _refuse_normalised(rows: Rows, layout: TableLayout, name: str) -> None:
     numbers = _numbers(rows, name)
     middle = float(np.median(known)) if len(known := numbers[np.isfinite(numbers)]) else 0.0
     if said or 0.5 < middle < 2.0:
-        raise ValueError(
-            f"{layout.name} whose column {name} is in {said or 'no unit'}, about {middle:.3g}: fluxes that were "
-            f"divided by their middle have no zero point; give those in {layout.flux_units[0]}s a second"
+        got = f"the column {name} in {said or 'no unit'}, about {middle:.3g}: it was divided by its middle"
+        raise UserError(
+            f"{layout.name} in {layout.flux_units[0]}s a second", got, "give the fluxes as the mission does"
         )
 
 
@@ -297,12 +297,9 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
 
 def _detected(rows: Rows, layout: TableLayout, roles: dict[str, str], measured: Mask) -> Mask:
     if "detected" in roles:
-        return (
-            words_of(rows.column(roles["detected"]))
-            .isin(["true", "t", "1", "1.0"])
-            .to_numpy(dtype=bool, na_value=False)
-        )
-    return measured & layout.detections
+        return yes_in(rows.column(roles["detected"]))
+    forced = yes_in(rows.column(roles["forced"])) if "forced" in roles else np.zeros_like(measured)
+    return measured & layout.detections & ~forced
 
 
 def _numbers(rows: Rows, name: str, lenient: bool = False) -> Floats:

@@ -26,7 +26,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import names_objects
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested, unnested
-from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, head_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, decoded, head_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in
 from astrid_ml.readable import in_words, of_fits, quiet
 from astrid_ml.tables import read_table
@@ -162,7 +162,7 @@ def _rows(path: Path, form: FileForm, size: int, names: tuple[str, ...]) -> Iter
 
 def _of_text(path: Path, size: int, names: tuple[str, ...]) -> Iterator[Rows]:
     start = start_of_gzip(path, LOOKED_AT) if is_gzip(path) else _start(path)
-    head = head_of(start.decode("utf-8-sig", errors="replace"))
+    head = head_of(decoded(start))
     if not head.names:
         names, said = (names, {}) if names else _named(path)
         head = replace(head, names=names, about={**head.about, **said})
@@ -189,7 +189,7 @@ def nameless(path: Path) -> int:
         return 0
     if b"\0" in start:
         return 0
-    head = head_of(start.decode("utf-8-sig", errors="replace"))
+    head = head_of(decoded(start))
     return 0 if head.names or _named(path)[0] else head.width
 
 

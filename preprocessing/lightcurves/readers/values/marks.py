@@ -37,6 +37,11 @@ def limits_in(values: pd.Series) -> Mask:
     return _joined(values).isin(_LIMITS | _YES).to_numpy(dtype=bool, na_value=False)
 
 
+def yes_in(values: pd.Series) -> Mask:
+    """Which rows a column of yes and no says yes to, (n,)."""
+    return words_of(values).isin(_YES).to_numpy(dtype=bool, na_value=False)
+
+
 def signs_in(values: pd.Series) -> Floats:
     """1 or -1 of differences, (n,); NaN where a column tells nothing.
 

@@ -116,3 +116,40 @@ def test_bands_of_no_known_wavelength_are_named_with_the_cure(tmp_path: Path) ->
     for unit in known.plan([tmp_path / "x.csv"]):
         known.process(unit, writer := MemoryUnitWriter(), 0)
     assert not writer.drops
+
+
+ROW = "name,mjd,filter,mag,mag_err\nx,59000.25,g,18.0,0.05\n"
+LISTS = b'name;mjd;band;mag;mag_err\nA;[59000.25, 59001.25];["g","r"];[18.0,18.5];[0.05,0.05]\n'
+REFUSED = {
+    "utf16.csv": (ROW.encode("utf-16"), "a text in UTF-16: save it as UTF-8"),
+    "lists.csv": (LISTS, "hold lists as texts"),
+    "other.csv": (b"transit,when_it_was,amount\n1,2,3\n", "no reader knows its columns: transit, when_it_was, amount"),
+    "curve.list": (b"@SN 1\n", "files of .list are not read: write CSV"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_lacks_is_said_of_files_that_nobody_reads(name: str, tmp_path: Path) -> None:
+    content, words = REFUSED[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=words):
+        find_curves([tmp_path / name])
+    if not name.endswith("list"):
+        with pytest.raises(UserError, match=words):
+            find_curves([tmp_path])
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["sep=;\nname;mjd;filter;mag;mag_err\nx;59000,25;g;18,0;0,05\n", f'"sep=,"\n{ROW}',
+     "@SN x\n@MAGSYS AB\n#Date :\n#Filter :\n#Mag :\n#Mag_err :\n#end :\n59000.25 g 18.0 0.05\n"],
+)  # fmt: skip
+def test_lines_above_a_table_that_people_know(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.dat").write_text(text)
+    (source,) = find_curves([tmp_path / "x.dat"]).sources
+    account = Account()
+    (table,) = source.read(account)
+    assert table.objects["object_id"].tolist() == ["x"] and table.mjd.tolist() == [59000.25]
+    np.testing.assert_allclose(table.flux, 10 ** (0.4 * 9.5), rtol=1e-5)
+    untold = account.counts["rows_of_untold_magnitude_system_taken_as_AB"]
+    assert untold == (0 if "MAGSYS" in text else 1)

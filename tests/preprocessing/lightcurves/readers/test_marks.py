@@ -156,7 +156,7 @@ def test_fluxes_of_tess_that_were_divided_by_their_middle_are_refused(
     (source,) = find_curves([tmp_path / "x.fits"]).sources
     tables = list(source.read(account))
     assert (not tables) == refused
-    assert not refused or "fluxes that were divided by their middle" in account.dropped[0]["reason"]
+    assert not refused or "it was divided by its middle" in account.dropped[0]["reason"]
 
 
 @pytest.mark.parametrize(
@@ -172,3 +172,15 @@ def test_the_scale_that_a_time_is_called_by_is_heeded(name: str, scale: str, tmp
     rows = rows_of(mag=18.0, mag_err=0.05).drop(columns="mjd").assign(**{name: days + zero})
     (table,), _ = read(rows, tmp_path)
     np.testing.assert_allclose(table.mjd, MJD[:3], rtol=0, atol=1e-6)
+
+
+def test_forced_photometry_has_no_flag_of_detection(tmp_path: Path) -> None:
+    (table,), _ = read(rows_of(mag=18.0, mag_err=0.05, forced=["True", "False", ""]), tmp_path)
+    assert table.phot_flag.tolist() == [0, 4096, 4096] and (table.flux > 0).all()
+    row = {"oid": "ZTF20a", "fid": 1, "mag": 18.0, "e_mag": 0.05, "isdiffpos": 1}
+    for more in ({}, {"procstatus": "0"}):
+        lists = {"detections": [{**row, "mjd": 59000.25}], "forced_photometry": [{**row, "mjd": 59001.25, **more}]}
+        (tmp_path / "x.json").write_text(json.dumps(lists))
+        (source,) = find_curves([tmp_path / "x.json"]).sources
+        (found,) = source.read(Account())
+        assert found.phot_flag.tolist() == [4096, 0]
