@@ -209,7 +209,7 @@ def read_curves(
     epochs = without_unknown_zero(epochs, account)
     if len(epochs):
         files = epochs["object_id"]
-        epochs["object_id"] = files.replace(dict(owners))
+        epochs["object_id"] = [owners.get(name, name) for name in files] if owners else files
         account.counts[BY_FOLDER] += len(owners)
         objects = objects_of(epochs, catalogue, table)
         objects["file"] = [_file_of(name, folder) for name in files[~epochs["object_id"].duplicated()]]

@@ -20,6 +20,8 @@ from astrid_ml.preprocessing.surveys.registry import packaged
 GUESSED = "a guessed layout"
 _STATIC = ("REDSHIFT_HELIO", "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV")
 _ONCE = ("ra", "dec", "label", *_STATIC)
+_OF_ROWS = ("object", "filter", "system", "detected", "forced")
+_OF_MAGNITUDES = ("is_limit", "limit", "sign")
 _BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
 _BEFORE = ("e", "d", "err", "error", "sigma", "sig", "unc", "delta")
 _WEAK = ("id", "key", "identifier", "source")
@@ -57,7 +59,9 @@ def guesses(rows: Rows) -> tuple[Guess, ...]:
     found = guess(rows)
     if not found.lacks:
         return (found,)
-    each = [guess(rows, column) for column in filter_columns(list(map(str, rows.table.columns)))]
+    each = [
+        guess(rows, column) for column in filter_columns({str(name): bare(str(name)) for name in rows.table}, words())
+    ]
     whole = tuple(one for one in each if not one.lacks)
     used = {name for one in whole for names in one.layout.columns.values() for name in names}
     more = tuple(replace(one, unused=tuple(name for name in one.unused if name not in used)) for one in whole)
@@ -88,15 +92,7 @@ def guess(rows: Rows, column: FilterColumn | None = None) -> Guess:
     unused = set(left.values())
     there = {bare(str(name)) for name in rows.table}
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
-    for role in (
-        "object",
-        "filter",
-        "system",
-        *(("is_limit", "limit", "sign") if "mag" in light else ()),
-        "detected",
-        "forced",
-        *_ONCE,
-    ):
+    for role in (*_OF_ROWS, *(_OF_MAGNITUDES if "mag" in light else ()), *_ONCE):
         known = role in columns or (role == "filter" and column is not None)
         name = None if known else _first(left, words()[role])
         if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):

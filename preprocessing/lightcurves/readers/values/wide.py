@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, words
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import is_filter
 
 _ERRORS = ("err", "error", "unc", "uncertainty", "sigma", "sig", "std", "rms", "e", "d")
@@ -30,38 +29,40 @@ class FilterColumn:
     error: str
 
 
-def filter_columns(names: Sequence[str]) -> list[FilterColumn]:
+def filter_columns(names: Mapping[str, str], words: Mapping[str, Sequence[str]]) -> list[FilterColumn]:
     """The columns of filters in a table, each with its errors; none where there are fewer than two.
 
     Args:
-        names: of all columns.
+        names: of all columns -> the same without capitals, marks between words and units.
+        words: ``mag`` and ``flux`` -> what people call them.
 
     Example:
-        >>> [(one.band, one.error) for one in filter_columns(["mjd", "mag_g", "magerr_g", "mag_r", "magerr_r"])]
+        >>> names = {name: name.replace("_", "") for name in ("mjd", "mag_g", "magerr_g", "mag_r", "magerr_r")}
+        >>> [(one.band, one.error) for one in filter_columns(names, {"mag": ["mag"], "flux": ["flux"]})]
         [('g', 'magerr_g'), ('r', 'magerr_r')]
     """
-    found = [(name, *split) for name in names for split in _splits(name)]
+    known = {*words["mag"], *words["flux"]}
     out: dict[tuple[str, str], FilterColumn] = {}
+    found = [(name, *split) for name in names for split in _splits(name, known)]
     for name, band, base in found:
-        role = "flux" if base in words()["flux"] else "mag"
+        role = "flux" if base in words["flux"] else "mag"
         error = _error_of(band, base, name, names)
         if error is not None:
             out.setdefault((role, band), FilterColumn(band, role, name, error))
-    roles = {role for role, _ in out}
-    chosen = "flux" if roles == {"flux"} else "mag"
+    chosen = "flux" if {role for role, _ in out} == {"flux"} else "mag"
     kept = [one for (role, _), one in out.items() if role == chosen]
     return kept if len(kept) > 1 else []
 
 
-def _splits(name: str) -> Iterator[tuple[str, str]]:
+def _splits(name: str, known: set[str]) -> Iterator[tuple[str, str]]:
     """(filter, what is measured) that a column's name may say."""
     plain = re.sub(r"[\[(].*", "", name).strip()
     if is_filter(plain):
         yield plain, ""
     parts = re.split(r"[_\-. ]+", plain)
     for at in (0, len(parts) - 1) if len(parts) > 1 else ():
-        base = bare("".join(parts[:at] + parts[at + 1 :]))
-        if is_filter(parts[at]) and base in (*words()["mag"], *words()["flux"]):
+        base = "".join(parts[:at] + parts[at + 1 :]).lower()
+        if is_filter(parts[at]) and base in known:
             yield parts[at], base
     for base in _JOINED:
         low = plain.lower()
@@ -70,11 +71,11 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
             yield band, base
 
 
-def _error_of(band: str, base: str, value: str, names: Sequence[str]) -> str | None:
-    word = bare(band)
+def _error_of(band: str, base: str, value: str, names: Mapping[str, str]) -> str | None:
+    word = re.sub(r"[^a-z0-9]+", "", band.lower())
     parts = {word + base, base + word}
     spelt = {f"{part}{error}" for part in parts for error in _ERRORS[:-2]}
     spelt |= {f"{error}{part}" for part in parts for error in _ERRORS}
     spelt |= {f"{base}{error}{word}" for error in _ERRORS} | {f"{word}{error}{base}" for error in _ERRORS}
     spelt |= {f"{error}{word}" for error in _ERRORS} | {f"{word}{error}" for error in _ERRORS[:-2]}
-    return next((name for name in names if name != value and bare(name) in spelt and band in name), None)
+    return next((name for name, plain in names.items() if name != value and plain in spelt and band in name), None)

@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guesses
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import ColumnMaps, maps_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, words
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.preprocessing.lightcurves.readers.values.wide import filter_columns
@@ -101,5 +102,5 @@ def test_blocks_of_a_wide_table_do_not_part_its_objects(tmp_path: Path, monkeypa
     [["mjd", "mag", "mag_err", "filter"], ["mjd", "mag_g", "magerr_g"], ["time", "V", "B", "height"], ["z", "z_err"]],
 )
 def test_other_columns_are_of_no_filters(names: list[str]) -> None:
-    assert filter_columns(names) == []
+    assert filter_columns({name: bare(name) for name in names}, words()) == []
     assert len(guesses(Rows(pd.DataFrame({name: [1.0, 2.0] for name in names})))) == 1
