@@ -48,7 +48,7 @@ class LightcurvesPipeline:
     """
 
     domain: ClassVar[str] = "lightcurves"
-    version: ClassVar[int] = 4  # more sentinels of hosts are missing
+    version: ClassVar[int] = 5  # names of objects by folders, marks, signs, filters and offsets that were not known
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None

@@ -30,7 +30,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, 
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
-from astrid_ml.preprocessing.lightcurves.readers.told_tables import MappedReader
+from astrid_ml.preprocessing.lightcurves.readers.told_tables import GuessedReader, MappedReader
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import is_filter
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
@@ -127,15 +127,12 @@ def _of_no_reader(path: Path) -> str:
 
 
 def _refuse_unused(maps: ColumnMaps, sound: Sequence[CurveSource]) -> None:
-    """Refuse maps of which none fits: files would be read by their names of columns, as if no map were given."""
-    if not sound or not maps.layouts or any(source.reader.kind == MappedReader.kind for source in sound):
+    """Refuse maps of which none fits where tables are guessed instead, as if no map were given."""
+    guessed = [source for source in sound if source.reader.kind == GuessedReader.kind]
+    if not guessed or not maps.layouts or any(source.reader.kind == MappedReader.kind for source in sound):
         return
-    why = next((why for source in sound if (why := why_no_map(source.path, maps))), "another kind of file")
-    raise UserError(
-        "a map of columns that fits one of the files",
-        f"{sound[0].path.name}: {why}",
-        "correct the map, or leave it out",
-    )
+    got = f"{guessed[0].path.name}: {why_no_map(guessed[0].path, maps)}"
+    raise UserError("a map of columns that fits one of the files", got, "correct the map, or leave it out")
 
 
 def looked_at(path: Path, maps: ColumnMaps = NO_MAPS) -> tuple[CurveSource | None, str]:

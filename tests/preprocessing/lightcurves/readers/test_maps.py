@@ -50,6 +50,12 @@ def test_a_map_that_fits_one_file_leaves_others_to_their_names(tmp_path: Path) -
     assert kinds == {"x.csv": "guessed", "y.csv": "mapped"}
 
 
+def test_files_of_a_known_form_need_no_map_of_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "x.txt").write_text("###MJD uJy duJy F err\n59000.25 100 5 c 0\n")
+    maps = maps_of({"columns": {**COLUMNS, "time": "nowhere"}})
+    assert [source.reader.kind for source in find_curves([tmp_path], maps).sources] == ["brokers"]
+
+
 def test_a_map_may_write_a_survey_as_the_objects_have_it() -> None:
     for name in ("TESS", "tess", "Gaia", "GAIA", "2MASS"):
         assert maps_of({"columns": COLUMNS, "survey": name}).layouts[0].survey == name.lower()
