@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,9 +22,10 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     visits_beside,
 )
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import known_layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
-from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import form_of, known_layout, look_at
 
 
 def source_with(reader: CurveReader, path: Path, layout: TableLayout, names: list[str]) -> CurveSource:
@@ -52,7 +54,9 @@ class BrokerReader:
     """Tables, JSON and texts of known layouts; those of a folder together."""
 
     kind: ClassVar[str] = "brokers"
-    known_as: ClassVar[str] = f"tables of {len(layouts())} surveys, brokers and services (docs/layouts.md)"
+    known_as: ClassVar[str] = (
+        f"tables of {len({one.name for one in layouts()})} surveys, brokers and services (docs/layouts.md)"
+    )
     grouped: ClassVar[bool] = True
     cut: ClassVar[bool] = True
 
@@ -70,12 +74,7 @@ class BrokerReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        form = form_of(source.path)
-
-        def choose(rows: Rows) -> tuple[TableLayout, ...]:
-            found = known_layout(rows, form)
-            return () if found is None else (found,)
-
+        choose = partial(known_layouts, form=form_of(source.path))
         yield from RowsReading(source, choose, account, wavelengths, zero_point).tables()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guesses, shown
-from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, TableLayout
+from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
 from astrid_ml.preprocessing.surveys.describe import content, made
 from astrid_ml.preprocessing.surveys.registry import packaged
@@ -173,8 +173,7 @@ def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> tupl
     best: tuple[Shown, ...] = ()
     named = next((one.names for one in maps.layouts if one.names), ())
     for rows in look_at(path, named):
-        known = known_layout(rows, form)
-        told = maps.that_fit(rows) or (() if known is None else (known,))
+        told = maps.that_fit(rows) or known_layouts(rows, form)
         if told:
             used = {name for one in told for names in one.columns.values() for name in names}
             rest = tuple(str(n) for n in rows.table if str(n) not in used)
@@ -208,6 +207,17 @@ def lacking_in(layout: TableLayout, rows: Rows) -> str:
         return str(error)
     lost = [role for role in ("object", "is_limit") if role in layout.columns and role not in found]
     return f"{layout.name} without the column {', '.join(layout.columns[lost[0]])}" if lost else ""
+
+
+def known_layouts(rows: Rows, form: FileForm | None) -> tuple[TableLayout, ...]:
+    """The known layout of some rows, with those of its name that describe the columns of other filters beside it."""
+    best = known_layout(rows, form)
+    if best is None:
+        return ()
+    beside = [
+        one for one in layouts() if one.name == best.name and one is not best and one.fits(rows.names, rows.about)
+    ]
+    return (best, *ColumnMaps((best, *beside)).that_fit(rows)[1:])
 
 
 def _measured(layout: TableLayout, rows: Rows) -> str:

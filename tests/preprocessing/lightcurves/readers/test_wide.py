@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from astropy.time import Time
 
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
@@ -104,3 +107,29 @@ def test_blocks_of_a_wide_table_do_not_part_its_objects(tmp_path: Path, monkeypa
 def test_other_columns_are_of_no_filters(names: list[str]) -> None:
     assert filter_columns({name: bare(name) for name in names}, words()) == []
     assert len(guesses(Rows(pd.DataFrame({name: [1.0, 2.0] for name in names})))) == 1
+
+
+@pytest.mark.parametrize("form", ["rows", "lists"])
+def test_the_bands_of_gaias_table_of_variables(form: str, tmp_path: Path) -> None:
+    days = Time(59000.25 + np.arange(3.0), format="mjd", scale="utc").tcb.mjd + 2400000.5 - 2455197.5
+    rows = pd.DataFrame({"source_id": 5853498713190525696, "transit_id": [1, 2, 3]})
+    for band, zero in (("g_transit", 25.8010), ("bp", 25.3540), ("rp", 25.1040)):
+        time = "g_transit_time" if band == "g_transit" else f"{band}_obs_time"
+        flux = 10 ** (0.4 * (zero - 15.0))
+        rows = rows.assign(**{time: days, f"{band}_flux": flux, f"{band}_flux_error": 0.01 * flux})
+    rows["variability_flag_g_reject"] = [False, False, True]
+    rows["bp_flux"] = [*rows["bp_flux"][:2], np.nan]
+    path = tmp_path / "x.parquet"
+    if form == "rows":
+        rows.to_parquet(path)
+    else:
+        lists = {name: pa.array([rows[name].tolist()]) for name in rows if name != "source_id"}
+        pq.write_table(pa.table({"source_id": pa.array([5853498713190525696]), **lists}), path)
+    account = Account()
+    (source,) = find_curves([path]).sources
+    (table,) = source.read(account)
+    assert table.objects["object_id"].tolist() == ["5853498713190525696"] and len(table.mjd) == 7
+    assert sorted(np.array(table.bands)[table.band]) == ["BP"] * 2 + ["G"] * 2 + ["RP"] * 3
+    np.testing.assert_allclose(table.flux, 10 ** (-0.4 * (15.0 - 27.5)), rtol=1e-5)
+    np.testing.assert_allclose(table.mjd, np.repeat(59000.25 + np.arange(3.0), [3, 3, 1]), rtol=0, atol=1e-6)
+    assert account.counts["rows_that_the_service_calls_bad"] == 1
