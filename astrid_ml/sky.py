@@ -1,10 +1,48 @@
-"""Positions on the sky: unit vectors, and equal-area cells (HEALPix, nested)."""
+"""Positions on the sky: angles as texts, unit vectors, and equal-area cells (HEALPix, nested)."""
 
 from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
 from astrid_ml.types import Array, Floats, Ints
+
+_SEXAGESIMAL = re.compile(r"[+-]?\d{1,3}\s*(?:[:hHdD\u00b0]\s*|\s)\d{1,2}\D?.*")
+
+
+def degrees_in(texts: Iterable[str], hours: bool) -> Floats:
+    """Angles that are written out, in degrees, (n,): 12:34:56.7, 12h34m56.7s, -05 30 00; NaN for all other texts.
+
+    Args:
+        texts: one an angle.
+        hours: whether those without letters are in hours: of right ascensions.
+
+    Example:
+        >>> degrees_in(["10:00:00", "10h00m36s", "150d30m", "10.5"], hours=True).round(6).tolist()
+        [150.0, 150.15, 150.5, nan]
+        >>> degrees_in(["-00:30:00"], hours=False).tolist()
+        [-0.5]
+    """
+    return np.array([_degrees(text.strip(), hours) for text in texts], dtype=np.float64)
+
+
+@lru_cache(maxsize=1 << 16)
+def _degrees(text: str, hours: bool) -> float:
+    from astropy import units
+    from astropy.coordinates import Angle
+
+    if not _SEXAGESIMAL.fullmatch(text):
+        return np.nan
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # 60 seconds
+            return float(Angle(text.lower(), unit=units.hourangle if hours else units.deg).to_value(units.deg))
+    except (ValueError, TypeError, Warning, units.UnitsError):
+        return np.nan
 
 
 def unit_vectors(sky: Array) -> Floats:

@@ -20,6 +20,7 @@ from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 from astrid_ml.inflating import read_inflated, refuse_swollen_gzip, refuse_swollen_parquet
 from astrid_ml.readable import in_words, of_fits
+from astrid_ml.sky import degrees_in
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".ecsv", ".vot", ".votable", ".xml", ".fits", ".fit", ".parquet", ".pq")
 KINDS = "CSV, ECSV, VOTable, FITS or parquet"
 NUMBER, DEGREES = "number", "deg"
+HOURS = ("h", "hr", "hour", "hours", "hourangle", "h:m:s")
 LIMITS = {"ra": (-360.0, 720.0), "dec": (-90.0, 90.0)}  # of places on the sky, deg; right ascensions go round
 
 
@@ -65,8 +67,9 @@ def read_table(
     Args:
         path: the file. Its kind is told by its content; ``.gz`` is read as it is.
         columns: those that must be there, name -> what it must hold: ``text``, ``number``, or a unit (``deg``): a
-            number that is converted where the table says another unit. A row without one of them, or whose value is
-            no number, is dropped with the reason. Names are matched exactly, else without regard to case.
+            number that is converted where the table says another unit; ``ra`` and ``dec`` may be sexagesimal. A row
+            without one of them, or whose value is no number, is dropped with the reason. Names are matched exactly,
+            else without regard to case.
         optional: the same for columns that may be absent or empty; a value that is no number drops the row.
 
     Returns:
@@ -122,11 +125,14 @@ def _checked(
             wrong = values.isna() if name in required else pd.Series(False, index=table.index)
             message = pd.Series(f"{name} is empty", index=table.index, dtype="string")
         else:
-            factor = _factor(path, name, said[name].unit if name in said else None, kind)
+            unit = said[name].unit if name in said else None
+            factor = 15.0 if name == "ra" and unit in HOURS else _factor(path, name, unit, kind)
             if name in said and kind != NUMBER:
                 said[name] = replace(said[name], unit=kind)
             raw = table[name]
             values = pd.to_numeric(raw, errors="coerce").astype("float64") * factor
+            if kind == DEGREES and name in LIMITS:
+                values = values.fillna(_sexagesimal(raw, name))
             values = values.where(np.isfinite(values.to_numpy(dtype=float, na_value=np.nan)))
             empty = raw.isna() | (raw.astype("string").str.strip() == "")
             wrong = values.isna() & (~empty if name not in required else True)
@@ -143,6 +149,13 @@ def _checked(
     lost = [(int(row), str(reason)) for row, reason in zip(table["_row"], reasons, strict=True) if reason is not pd.NA]
     kept = table[reasons.isna()].drop(columns="_row").reset_index(drop=True)
     return UserTable(kept, tuple(sorted([*bad, *lost])), said)
+
+
+def _sexagesimal(values: pd.Series, axis: str) -> pd.Series:
+    """Texts as 12:34:56.7 in degrees, right ascensions from hours; NaN for all others."""
+    if pd.api.types.is_numeric_dtype(values):
+        return pd.Series(np.nan, index=values.index)
+    return pd.Series(degrees_in(values.astype("string").fillna(""), axis == "ra"), index=values.index)
 
 
 def _as_text(values: pd.Series) -> pd.Series:

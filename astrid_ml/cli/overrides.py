@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from astrid_ml.cli.given import key_by_value, option_by_value, refuse_dotted, shorter_or_longer, takes, unknown_of_hydra
-from astrid_ml.cli.typed import is_sweep
+from astrid_ml.cli.typed import is_sweep, refuse_slot
 from astrid_ml.cli.verbs.keys import FORMER, Keys, keys_of, overridden
 from astrid_ml.config import option_names, refuse_no_name
 from astrid_ml.errors import UserError
@@ -63,6 +63,7 @@ class _Rewriter:
         if self.verb == "simulate" and key == "what":
             return f"simulate={option_of('simulate', value, self.conf, self.sweeps, typed='what')}"
         if key.startswith("preprocessing/"):
+            refuse_slot(self.verb, key, value, self.conf)
             return f"{plus}{expand_slot(key, value, self.conf, self.domain)}={value}"
         if "/" in key or "@" in key:
             return argument

@@ -271,3 +271,28 @@ def _as_typed(key: str, places: Sequence[str], several: bool) -> str:
     """``input=a``, or ``'input=[a,b]'``; of more places than the key takes the first."""
     whole = f"[{','.join(places)}]" if several and (len(places) > 1 or key == "runs") else places[0]
     return shlex.quote(f"{key}={whole}")
+
+
+def refuse_slot(verb: str, key: str, value: str, conf: Folder) -> None:
+    """Refuse an option of a slot where the pipeline is the checkpoint's: its keys are set one by one.
+
+    Args:
+        verb: the primary configuration's name.
+        key: that was typed, ``preprocessing/selection``.
+        value: the option.
+        conf: the folder of the configuration.
+
+    Raises:
+        UserError: says those keys.
+    """
+    import yaml
+
+    if verb != "predict":
+        return
+    slot = key.rpartition("/")[2]
+    texts = [path.read_text() for path in (conf / "preprocessing").glob(f"*/{slot}/{value}.yaml") if path.is_file()]
+    said = yaml.safe_load(texts[0]) if len(texts) == 1 else {}
+    plain = {name: set_to for name, set_to in said.items() if isinstance(set_to, str | int | float)}
+    keys = [f"preprocessing.{slot}.{name}={set_to}" for name, set_to in plain.items() if not name.startswith("_")]
+    fix = f"set its keys one by one: {' '.join(keys) or f'preprocessing.{slot}.KEY=VALUE'}"
+    raise UserError("keys of the checkpoint's own pipeline", f"{key}={value}, an option of a pipeline", fix)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.contracts.by_part import without_repeats
@@ -47,7 +48,7 @@ class LightcurvesPipeline:
     """
 
     domain: ClassVar[str] = "lightcurves"
-    version: ClassVar[int] = 4  # more sentinels of hosts are missing
+    version: ClassVar[int] = 5  # names of objects by folders, marks, signs, filters and offsets that were not known
 
     selection: Selection = field(default_factory=Selection)
     extinction: ExtinctionCorrection | None = None
@@ -84,7 +85,7 @@ class LightcurvesPipeline:
         """Read one source and write its objects; each object that is left out is named with the reason."""
         if unit.parameters.get("kind") == UNREAD:
             for path, place in places_of(unit.id, unit.inputs).items():
-                writer.drop(path.name, why_unread(path), place)
+                writer.drop(path.name, why_unread(path, maps=self.maps), place)
             return
         source = source_of(unit.inputs, self.maps)
         account = Account()
@@ -101,15 +102,13 @@ class LightcurvesPipeline:
             writer.count(name, number)
 
     def _write(self, table: CurveTable, writer: UnitWriter, place_of: Callable[[str | None], str]) -> None:
-        known = np.isfinite(table.wavelengths)[table.band]
+        known, dark = np.isfinite(table.wavelengths)[table.band], _unknown(table)
         table = table.keep_epochs(known)
         table, start, detected = given(self, "selection", self.selection.apply(table), "apply")
         if self.extinction is not None:
             table = given(self, "extinction", self.extinction.apply(table), "apply")
         names = table.objects["object_id"].to_numpy()
-        reasons = np.where(
-            table.lengths == 0, "no epoch in a band of known wavelength", NO_TRIGGER[self.selection.rule]
-        )
+        reasons = np.where(table.lengths == 0, dark, NO_TRIGGER[self.selection.rule])
         usable = (table.lengths > 0) & np.isfinite(start)
         files = table.objects["file"].to_list() if "file" in table.objects else [None] * len(table)
         for number in np.flatnonzero(~usable):
@@ -152,6 +151,18 @@ class LightcurvesPipeline:
                 "data_use_cases": "Training and testing of classifiers of transients and variables.",
             },
         }
+
+
+def _unknown(table: CurveTable) -> npt.NDArray[np.object_]:
+    """Of each object why it has no epoch where none is in a band of known wavelength, (N,)."""
+    lost = [name for name, wave in zip(table.bands, table.wavelengths, strict=True) if not np.isfinite(wave)]
+    out = np.full(len(table), "no epoch in a band of known wavelength", dtype=object)
+    for name in lost:
+        own = np.unique(table.owner[table.band == table.bands.index(name)])
+        out[own] = [f"{said}{', ' if '(' in said else ' ('}{name}" for said in out[own]]
+    return np.array(
+        [f"{said}): say preprocessing.wavelengths.NAME=MICROMETRES" if "(" in said else said for said in out]
+    )
 
 
 NO_TRIGGER = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from astrid_ml.cli.overrides import option_of
+from astrid_ml.cli.overrides import option_of, rewrite
 from astrid_ml.cli.typed import check_typed, overrides_of
 from astrid_ml.cli.verbs.catalogue import all_verbs
 from astrid_ml.errors import UserError
@@ -111,3 +111,16 @@ def test_a_path_without_its_key_is_told_the_key(line: str, meant: str, tmp_path:
 def test_a_path_with_blanks_is_shown_as_a_shell_reads_it() -> None:
     with pytest.raises(UserError, match=re.escape("write 'input=my file.fits';")):
         check_typed(["my file.fits"], all_verbs(CONF)["predict"], CONF)
+
+
+@pytest.mark.parametrize(
+    ("word", "fix"),
+    [
+        ("preprocessing/selection=snr", "preprocessing.selection.rule=snr"),
+        ("preprocessing/subtract=nope", r"preprocessing.subtract.KEY=VALUE"),
+    ],
+)
+def test_an_option_of_a_slot_is_no_key_of_a_checkpoint(word: str, fix: str) -> None:
+    with pytest.raises(UserError, match=f"keys of the checkpoint's own pipeline.*one by one.*{fix}"):
+        rewrite([word], "predict", CONF)
+    assert rewrite(["preprocessing=lightcurves", "preprocessing/selection=snr"], "train", CONF)[1].endswith("=snr")

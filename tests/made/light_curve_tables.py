@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.time import Time
 
-from astrid_ml.preprocessing.lightcurves.curves.systems import VEGA_TO_AB
+from astrid_ml.preprocessing.lightcurves.curves.bands import offset_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import words
 from astrid_ml.preprocessing.surveys.registry import survey_named
@@ -64,8 +64,9 @@ def table_of(layout: TableLayout) -> pd.DataFrame:
         if "system" in name:
             out[name["system"]] = "ab"
     else:
-        offsets = {**VEGA_TO_AB, **layout.vega_to_ab} if layout.system == "Vega" else {}
-        out[name["mag"]] = 27.5 - 2.5 * np.log10(FLUX) - np.array([offsets.get(str(band), 0.0) for band in written])
+        own = layout.offsets if layout.system == "Vega" else dict.fromkeys(map(str, written), 0.0)
+        offsets = np.array([own.get(str(band), offset_of(str(band))) for band in written])
+        out[name["mag"]] = 27.5 - 2.5 * np.log10(FLUX) - offsets
         out[name["mag_err"]] = 2.5 / np.log(10) * ERROR / FLUX
         if "sign" in name:
             out[name["sign"]] = "t"

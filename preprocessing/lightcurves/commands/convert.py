@@ -32,7 +32,7 @@ from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
 from astrid_ml.walk import left_out
 
-FORM = 5  # of the parts: raised when the same files and settings give other bytes
+FORM = 6  # of the parts: raised when the same files and settings give other bytes
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class ConvertCommand:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
                 discard(made)  # nothing is left of what was refused
-            raise none_usable(lost)
+            raise none_usable(lost, report["counts"])
         for number, part in enumerate(parts):
             if formats and part.is_file():
                 inner_folder(output, "epochs")
@@ -118,16 +118,19 @@ class ConvertCommand:
         return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.lacks)])
 
 
-def none_usable(lost: Sequence[str]) -> UserError:
+def none_usable(lost: Sequence[str], counts: Mapping[str, int] | None = None) -> UserError:
     """What to say where no curve is left.
 
     Args:
         lost: reasons of all that was lost; some say what to do.
+        counts: rows by what was done to them.
     """
     told = [reason.partition(FIX) for reason in lost]
     fixes = list(dict.fromkeys(fix for _, _, fix in told if fix))
     fix = mend(lost, "; ".join(fixes[:2]) or "see the reasons; give files of light curves")
-    return UserError("at least one usable curve", in_words([reason for reason, _, _ in told]), fix)
+    got = in_words([reason for reason, _, _ in told])
+    rows = ", ".join(f"{name} {number}" for name, number in (counts or {}).items() if name.startswith("rows_"))
+    return UserError("at least one usable curve", f"{got} ({rows})" if rows else got, fix)
 
 
 def show_columns(places: Sequence[Path], output: Path) -> dict[str, Any]:

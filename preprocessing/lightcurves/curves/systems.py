@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from astrid_ml.preprocessing.lightcurves.curves.bands import offset_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import Account
 from astrid_ml.types import Floats
 
-# What is added to a magnitude of Vega's system, where a layout does not say it (Blanton & Roweis 2007, table 1).
-VEGA_TO_AB = {"U": 0.79, "B": -0.09, "V": 0.02, "R": 0.21, "I": 0.45, "J": 0.91, "H": 1.39, "K": 1.85, "Ks": 1.85}
 UNTOLD = "rows_of_untold_magnitude_system_taken_as_AB"
 _VEGA = re.compile("vega|bessell|landolt")
 _ST = re.compile(r"\bst[\s_-]?mag|\bst\b|\bstmag")
@@ -61,8 +60,9 @@ def offsets_to_ab(
         systems = np.array([*(system_in(str(value)) for value in each), None], dtype=object)[codes]
         account.counts[UNTOLD] += int(said.isna().sum()) if counted else 0
     vega, other = systems == "Vega", systems == "ST"
-    known = {**VEGA_TO_AB, **vega_to_ab}
-    of_vega = np.array([known.get(band, np.nan) if band is not None else np.nan for band in bands], dtype=np.float64)
+    place, names = pd.factorize(bands)
+    known = [vega_to_ab.get(name, offset_of(str(name))) if vega.any() else np.nan for name in names]
+    of_vega = np.array([*known, np.nan], dtype=np.float64)[place]
     out: Floats = np.where(other, np.nan, np.where(vega, of_vega, 0.0))
     account.counts["rows_of_Vega_made_AB"] += int((vega & np.isfinite(out)).sum())
     account.counts["rows_of_Vega_without_a_known_offset"] += int((vega & np.isnan(out)).sum())

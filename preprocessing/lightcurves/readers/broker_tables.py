@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     visits_beside,
 )
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout, layouts
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import known_layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import form_of, known_layout, look_at
@@ -53,7 +54,9 @@ class BrokerReader:
     """Tables, JSON and texts of known layouts; those of a folder together."""
 
     kind: ClassVar[str] = "brokers"
-    known_as: ClassVar[str] = f"tables of {len(layouts())} surveys, brokers and services (docs/layouts.md)"
+    known_as: ClassVar[str] = (
+        f"tables of {len({one.name for one in layouts()})} surveys, brokers and services (docs/layouts.md)"
+    )
     grouped: ClassVar[bool] = True
     cut: ClassVar[bool] = True
 
@@ -71,7 +74,7 @@ class BrokerReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        choose = partial(known_layout, form=form_of(source.path))
+        choose = partial(known_layouts, form=form_of(source.path))
         yield from RowsReading(source, choose, account, wavelengths, zero_point).tables()
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -32,8 +33,9 @@ from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX,
 from astrid_ml.preprocessing.lightcurves.curves.several import refuse_several
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_columns, usual_header
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks
+from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names, may_name
 from astrid_ml.readable import in_words
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 from astrid_ml.types import Floats
@@ -140,7 +142,15 @@ def read_archive(
             account.pass_over(str(folder / name), "no reader of light curves knows its columns")
         if curves:
             table = tables.get(known or "", b"")
-            yield from read_curves(curves, known, table, account, wavelengths, zero_point, str(folder))
+            owners = _owners(folder, files) if known is None else {}
+            yield from read_curves(curves, known, table, account, wavelengths, zero_point, str(folder), owners)
+
+
+def _owners(folder: PurePosixPath, files: Mapping[PurePosixPath, Mapping[str, bytes]]) -> dict[str, str]:
+    """Names of files -> the folder's, of those that other folders of an archive have too."""
+    others = [held for other, held in files.items() if other != folder and other.parent == folder.parent]
+    stems = {name: name.removesuffix(".csv") for name in files[folder] if any(name in held for held in others)}
+    return {stem: folder.name for stem in stems.values() if may_name(folder.name, stem)}
 
 
 def read_members(
@@ -153,7 +163,10 @@ def read_members(
     """Tables of loose files of one folder."""
     curves = {path.name: path.read_bytes() for path in members}
     table = catalogue.read_bytes() if catalogue else b""
-    yield from read_curves(curves, catalogue.name if catalogue else None, table, account, wavelengths, zero_point)
+    known = catalogue.name if catalogue else None
+    found = {path.name: folder_that_names(path) for path in members} if known is None else {}
+    owners = {name.removesuffix(".csv"): folder for name, folder in found.items() if folder is not None}
+    yield from read_curves(curves, known, table, account, wavelengths, zero_point, owners=owners)
 
 
 def read_curves(
@@ -164,6 +177,7 @@ def read_curves(
     wavelengths: Mapping[str, float] | None,
     zero_point: float | None,
     folder: str = "",
+    owners: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[CurveTable]:
     """Curves of a folder as one table.
 
@@ -175,6 +189,7 @@ def read_curves(
         wavelengths: the user's wavelengths of bands.
         zero_point: of the fluxes; files of fluxes are dropped where it is None.
         folder: of the files in an archive.
+        owners: name of a file -> its object's, where that is another.
     """
     parts: list[pd.DataFrame] = []
     by_header: dict[bytes, dict[str, bytes]] = defaultdict(dict)
@@ -193,8 +208,11 @@ def read_curves(
     account.counts["rows_without_measurement"] += int(epochs["flux"].isna().sum())
     epochs = without_unknown_zero(epochs, account)
     if len(epochs):
+        files = epochs["object_id"]
+        epochs["object_id"] = [owners.get(name, name) for name in files] if owners else files
+        account.counts[BY_FOLDER] += len(owners)
         objects = objects_of(epochs, catalogue, table)
-        objects["file"] = [_file_of(name, folder) for name in objects["object_id"]]
+        objects["file"] = [_file_of(name, folder) for name in files[~epochs["object_id"].duplicated()]]
         yield assemble(objects, epochs[epochs["flux"].notna()], account, wavelengths)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import pkgutil
 import tarfile
@@ -22,13 +23,15 @@ from astrid_ml.preprocessing.lightcurves.curves.row_blocks import columns_of
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess, shown
-from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import NO_MAPS, ColumnMaps, why_no_map
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import FORMS, damage_of_json, form_of, look_at, nameless
+from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import UTF16
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, why_closed
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import TABLES
 from astrid_ml.preprocessing.lightcurves.readers.magnitude_files import first_tables
 from astrid_ml.preprocessing.lightcurves.readers.snana_text import SUFFIXES, first_bytes
-from astrid_ml.preprocessing.lightcurves.readers.told_tables import MappedReader
+from astrid_ml.preprocessing.lightcurves.readers.told_tables import GuessedReader, MappedReader
+from astrid_ml.preprocessing.lightcurves.readers.values.owners import is_filter
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
 from astrid_ml.walk import walk
@@ -41,6 +44,7 @@ READABLE = (*SUFFIXES, *_PACKED, *(one for form in FORMS.values() for one in for
 OWN_TRUTH = "truth.parquet"  # of astrid simulate: beside its curves, never an input
 NOBODYS = "no reader of light curves knows what is in it"
 FEWEST = 3  # columns of a light curve
+JOINED = ("brokers", "guessed", "mapped")  # readers of files in folders of filters
 NEAR = 2  # parts of a light curve that a table may lack to be told which
 
 
@@ -96,12 +100,14 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
             elif damage:
                 damaged[path] = damage
             elif named:
-                lacks = why_unread(path, "no reader knows its columns")
+                lacks = why_unread(path, _of_no_reader(path), maps)
                 raise UserError("a light-curve file", f"{none_in(path)}: {lacks}", known())
             elif path.name.lower().endswith(READABLE) and not path.name.startswith((".", OWN_TRUTH, *NOTES)):
-                unread[path] = why_unread(path)
+                unread[path] = why_unread(path, maps=maps)
+    _refuse_unused(maps, sound)
     if not sound:
         told = {**damaged, **{path: why for path, why in unread.items() if why != NOBODYS}}
+        told = told or {path: _of_no_reader(path) for path in list(unread)[:1]}
         got = [f"{path.name}: {why}" for path, why in list(told.items())[:3]]
         raise UserError("light-curve files", "; ".join([none_in(raw), *got]), known())
     beside = {path for source in sound for path in source.companions.values()}
@@ -110,6 +116,23 @@ def find_curves(raw: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> FoundCurves:
     lost = [CurveSource(sound[0].reader, path, {}, damage=why) for path, why in damaged.items() if path not in used]
     unread = {path: why for path, why in unread.items() if path not in used}
     return FoundCurves([*grouped(sound), *lost], unread)
+
+
+def _of_no_reader(path: Path) -> str:
+    """What is said of a file that lacks almost all: its columns, or that its kind is not read."""
+    if not path.name.lower().endswith(READABLE):
+        return f"files of {path.suffix or 'no ending'} are not read: write CSV, JSON, FITS, VOTable or parquet"
+    names = next((rows.names for rows in look_at(path)), None)
+    return "no reader knows its columns" + (f": {shown(names)}" if names else "")
+
+
+def _refuse_unused(maps: ColumnMaps, sound: Sequence[CurveSource]) -> None:
+    """Refuse maps of which none fits where tables are guessed instead, as if no map were given."""
+    guessed = [source for source in sound if source.reader.kind == GuessedReader.kind]
+    if not guessed or not maps.layouts or any(source.reader.kind == MappedReader.kind for source in sound):
+        return
+    got = f"{guessed[0].path.name}: {why_no_map(guessed[0].path, maps)}"
+    raise UserError("a map of columns that fits one of the files", got, "correct the map, or leave it out")
 
 
 def looked_at(path: Path, maps: ColumnMaps = NO_MAPS) -> tuple[CurveSource | None, str]:
@@ -128,11 +151,18 @@ def damage_of(path: Path) -> str:
     if path.name.startswith(".") or look is None:
         return ""
     try:
+        if look is columns_of and _in_utf16(path):
+            return UTF16
         look(path)
     except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
         lost = path.suffix == ".parquet" and isinstance(error, pa.ArrowException | OSError)
         return "its parquet footer cannot be read" if lost else printable(in_words(error)[:200])
     return ""
+
+
+def _in_utf16(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _start_of_archive(path: Path) -> None:
@@ -162,6 +192,8 @@ def what_lacks(path: Path) -> str:
     """What a table of light curves lacks, and the columns that it has; empty where it is none, or lacks almost all."""
     if form_of(path) is None or is_truth(path):
         return ""
+    if _in_utf16(path):
+        return UTF16
     if (width := nameless(path)) >= FEWEST:
         said = "[time, mag, mag_err]" if width == FEWEST else "[time, mag, mag_err, ...]"
         return f"no line names its {width} columns: say them in a map (names: {said}, and band: NAME)"
@@ -173,11 +205,17 @@ def what_lacks(path: Path) -> str:
     return f"it lacks {' and '.join(lacks)}; its columns: {shown(names)}"
 
 
-def why_unread(path: Path, otherwise: str = NOBODYS) -> str:
-    """Why no reader takes a file: a column that it lacks, JSON that cannot be read; else what is said of others."""
+def why_unread(path: Path, otherwise: str = NOBODYS, maps: ColumnMaps = NO_MAPS) -> str:
+    """Why no reader takes a file: a column that it lacks, JSON that cannot be read; else what is said of others.
+
+    Args:
+        path: of the file.
+        otherwise: what is said of others.
+        maps: the user's.
+    """
     try:
         with within_time(LONGEST_LOOK):
-            return what_lacks(path) or damage_of_json(path) or otherwise
+            return why_no_map(path, maps) or what_lacks(path) or damage_of_json(path) or otherwise
     except (OSError, TooSlowError) as error:
         return in_words(error)
 
@@ -186,15 +224,24 @@ def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:
     """The sources of a folder that belong together as one; a LIST or alerts of one object forbid to cut it further."""
     groups: dict[tuple[str, Path], list[CurveSource]] = {}
     for source in sources:
-        place = source.path.parent if source.reader.grouped else source.path
+        place = source.path
+        if source.reader.grouped:  # an object has a file in the folder of each filter: I/NAME.dat, V/NAME.dat
+            joined = source.reader.kind in JOINED and is_filter(place.parent.name)
+            place = place.parent.parent if joined else place.parent
         groups.setdefault((source.reader.kind, place), []).append(source)
     out = []
-    for parts in groups.values():
+    for (_, place), parts in groups.items():
+        if any(part.path.parent != place for part in parts):
+            parts = sorted(parts, key=lambda part: (part.path.name, part.path))
         whole = not parts[0].reader.cut or "list" in parts[0].companions
-        size = len(parts) if whole else GROUP_SIZE
-        for start in range(0, len(parts), size):
-            members = tuple(path for part in parts[start : start + size] for path in part.members)
+        start = 0
+        while start < len(parts):
+            end = len(parts) if whole else min(start + GROUP_SIZE, len(parts))
+            while end < len(parts) and parts[end].path.name == parts[end - 1].path.name:
+                end += 1
+            members = tuple(path for part in parts[start:end] for path in part.members)
             out.append(replace(parts[start], members=members))
+            start = end
     return out
 
 
@@ -216,5 +263,5 @@ def recognise(path: Path, maps: ColumnMaps = NO_MAPS) -> CurveSource | None:
     """
     if path.name.startswith("."):
         return None
-    readers = (*(MappedReader(layout) for layout in maps.layouts), *all_readers())
+    readers = (*([MappedReader(maps)] if maps.layouts else []), *all_readers())
     return next((source for reader in readers if (source := reader.recognise(path)) is not None), None)

@@ -216,6 +216,8 @@ def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Ma
     head |= {key: np.array([item.word(key).encode("latin-1") for item in items]) for key in _TEXTS}
     objects = object_table(header, head)
     objects["file"] = [name for _, name in named]
+    told = np.array([_type_told(item) for item in items], dtype=object)
+    objects["label"] = objects["label"].where(objects["label"].notna(), told)
     objects["survey"] = [item.word("SURVEY").split("(")[0] or None for item in items]
     raw = [str(name) for name in names]
     flux, error = fluxes(items)
@@ -230,6 +232,12 @@ def build(named: Sequence[tuple[TextObject, str]], version: str, wavelengths: Ma
         tuple(short_name(name) for name in raw),
         band_wavelengths(header, raw, wavelengths),
     )
+
+
+def _type_told(item: TextObject) -> str | None:
+    """The class in the comment of a simulation (SNPCC's ``SN Type = Ia , MODEL = SALT2``); None where none is told."""
+    found = re.search(r"SN Type\s*=\s*(\w+)", " ".join(item.keys.get("SIM_COMMENT", ())))
+    return found[1] if found else None
 
 
 def flat(items: Sequence[TextObject], *names: str) -> Any:

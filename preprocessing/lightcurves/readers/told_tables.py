@@ -12,8 +12,9 @@ from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, Curve
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.readers.broker_tables import source_with
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import is_truth
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guess
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import guesses
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
+from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import ColumnMaps
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, look_at
 
@@ -32,9 +33,9 @@ class GuessedReader:
         if form_of(path) is None or is_truth(path):
             return None
         for rows in look_at(path):
-            found = guess(rows)
-            if not found.lacks:
-                return source_with(self, path, found.layout, rows.names)
+            found = guesses(rows)
+            if not found[0].lacks:
+                return source_with(self, path, found[0].layout, rows.names)
         return None
 
     def read(
@@ -43,45 +44,44 @@ class GuessedReader:
         yield from RowsReading(source, _guessed, account, wavelengths, zero_point).tables()
 
 
-def _guessed(rows: Rows) -> TableLayout | None:
-    found = guess(rows)
-    return None if found.lacks else found.layout
+def _guessed(rows: Rows) -> tuple[TableLayout, ...]:
+    return tuple(one.layout for one in guesses(rows) if not one.lacks)
 
 
 @dataclass(frozen=True)
 class MappedReader:
-    """Tables that a map of the user's describes.
+    """Tables that maps of the user's describe.
 
     Args:
-        layout: of the map.
+        maps: of them the first that fits is taken; where it tells the filter of all rows, those of other filters that
+            fit too.
     """
 
-    layout: TableLayout
+    maps: ColumnMaps
     kind: ClassVar[str] = "mapped"
     known_as: ClassVar[str] = "tables of a map of columns"
     grouped: ClassVar[bool] = True
     cut: ClassVar[bool] = True
 
     def recognise(self, path: Path) -> CurveSource | None:
-        """By the columns that the map names."""
+        """By the columns that a map names."""
         if form_of(path) is None:
             return None
-        for rows in look_at(path, self.layout.names):
-            if self._of(rows) is not None:
-                return source_with(self, path, self.layout, rows.names)
+        for rows in look_at(path, self._names(path)):
+            if found := self.maps.that_fit(rows):
+                return source_with(self, path, found[0], rows.names)
         return None
 
-    def _of(self, rows: Rows) -> TableLayout | None:
-        try:
-            self.layout.roles(rows.names)
-        except ValueError:
-            return None
-        return self.layout
+    def _names(self, path: Path) -> tuple[str, ...]:
+        """Of the columns of a text in which no line names them: those of the first map that fits them."""
+        named = (one.names for one in self.maps.layouts if one.names)
+        fitting = (names for names in named if any(self.maps.that_fit(rows) for rows in look_at(path, names)))
+        return next(fitting, ())
 
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from RowsReading(source, self._of, account, wavelengths, zero_point, self.layout.names).tables()
+        yield from RowsReading(source, self.maps.that_fit, account, wavelengths, zero_point, self._names).tables()
 
 
 READERS: tuple[CurveReader, ...] = (GuessedReader(),)

@@ -264,7 +264,7 @@ ALERCE = json.dumps({"detections": [{"oid": "ZTF1", "mjd": 59000.0 + n, "fid": 1
         (b"not json", "no JSON (Expecting value, line 1)"),
         (b'{"a": 1}\n{"b": ', "no JSON (Expecting value, line 2)"),
         (ALERCE[:12].encode(), "no JSON"),
-        (b"\xff\xfe{", "no UTF-8"),
+        (b"\xff\xfe{", "UTF-"),
         (b"", "a text without a document"),
         (b'{"mine": 1}', recognise.NOBODYS),
     ],

@@ -13,8 +13,11 @@ from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
-from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, folded, ids_of, words
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, folded, ids_of, unit_in, words
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, look_at, rows_in
+from astrid_ml.preprocessing.lightcurves.readers.values.angles import degrees_of
+from astrid_ml.preprocessing.lightcurves.readers.values.plain import plain_numbers
+from astrid_ml.types import Floats
 
 VISITS, TRUTH = "visits", "truth"
 MOST_FILES = 200  # of a folder that are looked at
@@ -117,11 +120,15 @@ def read_truth(path: Path) -> pd.DataFrame:
         whole = pd.api.types.is_float_dtype(label) and bool((label.dropna() % 1 == 0).all())
         out["label"] = (label.astype("Int64") if whole else label).astype("string").astype(object)
     names = {"ra": "RA", "dec": "DEC"}
-    numbers = {
-        names.get(role, role): pd.to_numeric(table[found[role]], errors="coerce") for role in _STATIC if found[role]
-    }
+    numbers = {names.get(role, role): _numbers(table[found[role]], role) for role in _STATIC if found[role]}
     out = pd.concat([out, static_columns(pd.DataFrame(numbers, index=table.index))], axis=1)
     return out.drop_duplicates("object_id").set_index("object_id")
+
+
+def _numbers(values: pd.Series, role: str) -> Floats:
+    if role in ("ra", "dec"):
+        return degrees_of(values, str(values.name), unit_in(str(values.name)), role)[0]
+    return plain_numbers(values)
 
 
 def with_truth(table: CurveTable, truth: pd.DataFrame | None, account: Account) -> CurveTable:

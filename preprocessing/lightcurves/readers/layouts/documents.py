@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, words
+
 DEEPEST = 8
 ROWS = ("candidate", "diaSource")  # the one measurement that a packet is of, beside its history
+# Names of columns that say as often something else.
+_WEAK = frozenset(("id", "key", "identifier", "source", "name", "event", "target", "star", "object"))
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,36 @@ def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = 
             yield Group(key, [flat(value)], said)
     if not inner and not deep and document:
         yield Group(place, [flat(document)], {})
+
+
+def with_owner(groups: Iterable[Group]) -> list[Group]:
+    """Lists of one document: those that name no object are of the one that the others name, as ALeRCE's limits are.
+
+    Args:
+        groups: of the document.
+
+    Example:
+        >>> found = with_owner([Group("detections", [{"oid": "a"}], {}), Group("limits", [{"fid": 1}], {})])
+        >>> found[1].about
+        {'oid': 'a'}
+    """
+    parts = list(groups)
+    own = [_owners(part) for part in parts]
+    names = {(column, value) for found in own for column, value in found}
+    if len(parts) < 2 or len(names) != 1:
+        return parts
+    said = dict(names)
+    return [
+        part if found else replace(part, about={**part.about, **said}) for part, found in zip(parts, own, strict=True)
+    ]
+
+
+def _owners(group: Group) -> set[tuple[str, Any]]:
+    """(column, name) of all objects of a list; its column is the one that names objects best."""
+    there = {bare(name): name for row in [group.about, *group.rows] for name in row}
+    column = next((there[word] for word in words()["object"] if word in there and word not in _WEAK), None)
+    values = (row.get(column, group.about.get(column)) for row in group.rows) if column else ()
+    return {(str(column), value) for value in values if isinstance(value, str | int)}
 
 
 def _has_rows(document: Mapping[str, Any], deep: int = 0) -> bool:

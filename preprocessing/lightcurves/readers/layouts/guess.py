@@ -6,17 +6,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, unit_in, words, zero_point_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import SAMPLE, Rows
-from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, zero_in
+from astrid_ml.preprocessing.lightcurves.readers.layouts.times import place_in, scale_in, zero_in
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks, signs_in
+from astrid_ml.preprocessing.lightcurves.readers.values.wide import FilterColumn, filter_columns
 from astrid_ml.preprocessing.surveys.registry import packaged
 
 GUESSED = "a guessed layout"
 _STATIC = ("REDSHIFT_HELIO", "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV")
 _ONCE = ("ra", "dec", "label", *_STATIC)
+_OF_ROWS = ("object", "filter", "system", "detected", "forced")
+_OF_MAGNITUDES = ("is_limit", "limit", "sign")
 _BEHIND = ("err", "error", "unc", "uncertainty", "sigma", "sig", "uncert", "std", "rms", "e")
 _BEFORE = ("e", "d", "err", "error", "sigma", "sig", "unc", "delta")
 _WEAK = ("id", "key", "identifier", "source")
@@ -45,11 +50,30 @@ class Guess:
         return not self.lacks or bool({"flux", "mag"} & set(self.layout.columns) and "time" in self.layout.columns)
 
 
-def guess(rows: Rows) -> Guess:
+def guesses(rows: Rows) -> tuple[Guess, ...]:
+    """What rows of a table may be: one layout, or one for each filter where a row has them side by side.
+
+    Args:
+        rows: some of them.
+    """
+    found = guess(rows)
+    if not found.lacks:
+        return (found,)
+    each = [
+        guess(rows, column) for column in filter_columns({str(name): bare(str(name)) for name in rows.table}, words())
+    ]
+    whole = tuple(one for one in each if not one.lacks)
+    used = {name for one in whole for names in one.layout.columns.values() for name in names}
+    more = tuple(replace(one, unused=tuple(name for name in one.unused if name not in used)) for one in whole)
+    return more or (found,)
+
+
+def guess(rows: Rows, column: FilterColumn | None = None) -> Guess:
     """What rows of a table may be; the first of them are looked at.
 
     Args:
         rows: some of them.
+        column: what is measured, in a table with a column a filter.
     """
     rows = replace(rows, table=rows.table.head(SAMPLE))
     left = {bare(name): str(name) for name in reversed(list(rows.table.columns))}
@@ -58,7 +82,7 @@ def guess(rows: Rows) -> Guess:
     time = _time(left, rows)
     if time:
         columns["time"] = left.pop(bare(time["column"]))
-    light = _light(left, rows)
+    light = _light(left, rows) if column is None else {column.role: column.value, f"{column.role}_err": column.error}
     columns |= light
     for role in light.values():
         left.pop(bare(role), None)
@@ -68,12 +92,14 @@ def guess(rows: Rows) -> Guess:
     unused = set(left.values())
     there = {bare(str(name)) for name in rows.table}
     left |= {bare(name): name for name in rows.about if bare(name) not in there}
-    for role in ("object", "filter", *(("is_limit", "limit", "sign") if "mag" in light else ()), "detected", *_ONCE):
-        name = None if role in columns else _first(left, words()[role])
+    for role in (*_OF_ROWS, *(_OF_MAGNITUDES if "mag" in light else ()), *_ONCE):
+        known = role in columns or (role == "filter" and column is not None)
+        name = None if known else _first(left, words()[role])
         if name is not None and not (role == "label" and name.startswith(_PREDICTED)) and not _counts(rows, role, name):
             columns[role] = left.pop(bare(name))
     survey = _survey(rows, columns)
-    lacks += _lacking(rows, columns, survey)
+    lacks += _lacking(rows, columns, survey, column is not None)
+    lacks += _lists(rows, columns)
     if "time" in columns:
         lacks += _hours(rows, columns["time"], [name for name in unused if name not in columns.values()])
     given = {key: value for key, value in (time or {}).items() if key != "column"}
@@ -83,6 +109,7 @@ def guess(rows: Rows) -> Guess:
         ("table", "json", "text", "avro"),
         {role: (name,) for role, name in columns.items()},
         survey=survey,
+        band=None if column is None else column.band,
         flux_kind="difference" if "sign" in columns else kind,
         zero_point=_zero_point(rows, columns),
         system=None,
@@ -93,7 +120,9 @@ def guess(rows: Rows) -> Guess:
 
 
 def _counts(rows: Rows, role: str, name: str) -> bool:
-    """Whether a column that may name objects numbers the rows instead."""
+    """Whether a column that may name objects numbers the rows instead, or one that may hold signs holds none."""
+    if role == "sign":
+        return not bool(np.isfinite(signs_in(rows.column(name))).any())
     if role != "object" or bare(name) not in _WEAK or name not in rows.table or len(rows.table) < 3:
         return False
     return bool(rows.table[name].is_unique)
@@ -111,12 +140,14 @@ def _time(left: dict[str, str], rows: Rows) -> dict[str, Any] | None:
         if zero is not None:
             place = place_in(f"{name} {unit}".replace("(", " "))
             place = "barycentre" if zero in (2_457_000.0, 2_454_833.0) else place
-            scale = "tdb" if place == "barycentre" else "utc"
+            scale = scale_in(f"{name} {unit}") or ("tdb" if place == "barycentre" else "utc")
             return {"column": name, "time": "days", "time_zero": zero, "time_of": place, "time_scale": scale}
     for entry in words()["time"]:
         found = _first(left, entry["names"])
         if found is not None:
-            return {"column": found, **{key: value for key, value in entry.items() if key != "names"}}
+            told = scale_in(f"{found} {rows.units.get(found, '')}")
+            said = {key: value for key, value in entry.items() if key != "names"}
+            return {"column": found, **said, **({} if told is None else {"time_scale": told})}
     return None
 
 
@@ -183,7 +214,7 @@ def _are_numbers(values: pd.Series) -> bool:
     return bool(len(known)) and bool(pd.to_numeric(known, errors="coerce").notna().all())
 
 
-def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[str]:
+def _lacking(rows: Rows, columns: dict[str, str], survey: str | None, band: bool) -> list[str]:
     out = []
     if "time" not in columns:
         out.append("a column of the time (mjd, jd, hjd, bjd, time, date)")
@@ -192,6 +223,8 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
     elif not {"flux_err", "mag_err"} & set(columns):
         name = columns.get("flux", columns.get("mag"))
         out.append(f"a column of the error of {name} ({name}_err)")
+    if band:
+        return out
     if "filter" not in columns:
         out.append("a column of the filter (band, filter), or band: NAME of all rows in a map")
     elif survey is None and _are_numbers(rows.column(columns["filter"])):
@@ -199,16 +232,17 @@ def _lacking(rows: Rows, columns: dict[str, str], survey: str | None) -> list[st
     return out
 
 
-def are_marks(values: pd.Series) -> bool:
-    """Whether a column has marks of limits alone, as VizieR's ``l_mag`` does: ``>`` and ``<``, or nothing.
-
-    Args:
-        values: of the column.
-    """
-    if pd.api.types.is_numeric_dtype(values):
-        return False
-    said = values.astype("string").str.strip().fillna("")
-    return bool(said.isin(["", "<", ">"]).all()) and bool((said != "").any())
+def _lists(rows: Rows, columns: dict[str, str]) -> list[str]:
+    """A column whose cells hold lists as texts."""
+    for name in (name for role, name in columns.items() if role in ("time", "flux", "mag") and name in rows.table):
+        said = rows.table[name].dropna()
+        if len(said) and not pd.api.types.is_numeric_dtype(said):
+            texts = said.astype("string").str.strip()
+            if (texts.str.startswith("[") & texts.str.endswith("]")).all():
+                return [
+                    f"a row an epoch: the cells of {name} hold lists as texts (write them as parquet, or a row each)"
+                ]
+    return []
 
 
 def _hours(rows: Rows, time: str, others: Sequence[str]) -> list[str]:

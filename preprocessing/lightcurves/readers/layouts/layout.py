@@ -10,17 +10,18 @@ from typing import Annotated, Literal
 
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import folded
 from astrid_ml.preprocessing.surveys.describe import content, made
-from astrid_ml.types import Filled, NonNegative, Whole
+from astrid_ml.preprocessing.surveys.registry import survey_named
+from astrid_ml.types import Filled, NonNegative, Positive, Whole
 
 FileForm = Literal["table", "json", "text", "avro"]
-TimeForm = Literal["jd", "mjd", "days", "any"]
+TimeForm = Literal["jd", "mjd", "days", "unix", "any"]
 TimeScale = Literal["utc", "tai", "tt", "tdb", "tcb"]
 TimePlace = Literal["earth", "sun", "barycentre"]
 
 # What a column may hold; the last are static columns of the object.
 ROLES = (
     "object", "time", "filter", "flux", "flux_err", "mag", "mag_err", "sign", "limit", "is_limit", "mag_mark",
-    "detected", "zero_point", "system", "join", "ra", "dec", "label", "REDSHIFT_HELIO", "REDSHIFT_HELIO_ERR",
+    "detected", "forced", "zero_point", "system", "join", "ra", "dec", "label", "REDSHIFT_HELIO", "REDSHIFT_HELIO_ERR",
     "HOSTGAL_SPECZ", "HOSTGAL_PHOTOZ", "HOSTGAL_PHOTOZ_ERR", "MWEBV",
 )  # fmt: skip
 
@@ -43,9 +44,10 @@ class TableLayout:
         names: of the columns of texts where no line names them.
         said: key of the file's header -> a part of its value; all of them tell it too.
         columns: role -> names, best first: object, time, filter, mag, mag_err or flux, flux_err, sign (1 or t, -1, 0 or
-            f), limit (5 sigma), is_limit, detected, zero_point, system (of magnitudes), ra, dec (degrees), label, join,
+            f), limit, is_limit, detected, forced, zero_point, system (of magnitudes), ra, dec (degrees), label, join,
             and names of static columns. Without an object's column a file is one object.
-        time: of the time: a Julian date, MJD, days since ``time_zero``, or any that tells itself (MJD, JD, a date).
+        time: of the time: a Julian date, MJD, days since ``time_zero``, seconds (or milliseconds) since 1970, or any
+            that tells itself (MJD, JD, a date).
         time_zero: Julian date of day 0 of ``days``.
         zero_keys: of the header, whose sum is that date.
         time_scale: of the time.
@@ -58,6 +60,7 @@ class TableLayout:
         wavelengths: micrometres of filters that no survey of ours has.
         zero_point: AB, of the fluxes.
         zero_points: the same, of filters that differ.
+        limit_sigma: of the limits.
         system: of the magnitudes; null where nobody says: they are taken as AB, and counted.
         vega_to_ab: filter -> what is added to a magnitude of Vega's system.
         detections: whether a row with a magnitude or flux is a detection; else none has the flag, and rows are counted.
@@ -65,7 +68,10 @@ class TableLayout:
         left_out: column -> words of rows that are no good.
         left_out_from: column -> numbers from which on a row is no good.
         left_out_bits: column -> bits of rows that are no good, any of them.
+        left_out_with: columns with a value in rows that are no good alone.
         kept: column -> words of the only good rows.
+        flux_units: parts of the units of which the file must tell one; where it tells none, fluxes about 1 are refused:
+            they were divided by their middle.
     """
 
     name: str
@@ -91,6 +97,7 @@ class TableLayout:
     wavelengths: Mapping[str, NonNegative] = field(default_factory=dict)
     zero_point: float | None = None
     zero_points: Mapping[str, float] = field(default_factory=dict)
+    limit_sigma: Positive = 5.0
     system: Literal["AB", "Vega"] | None = "AB"
     vega_to_ab: Mapping[str, float] = field(default_factory=dict)
     detections: bool = True
@@ -98,7 +105,16 @@ class TableLayout:
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left_out_from: Mapping[str, float] = field(default_factory=dict)
     left_out_bits: Mapping[str, Whole] = field(default_factory=dict)
+    left_out_with: tuple[str, ...] = ()
     kept: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    flux_units: tuple[str, ...] = ()
+
+    @property
+    def offsets(self) -> dict[str, float]:
+        """Filter -> what is added to a magnitude of Vega's system, of its survey's own filters too."""
+        bands = survey_named(self.survey).bands if self.survey is not None else {}
+        own = {name: band.vega_to_ab for name, band in bands.items() if band.vega_to_ab is not None}
+        return {**own, **self.vega_to_ab}
 
     def fits(self, names: Collection[str], header: Mapping[str, object]) -> bool:
         """Whether columns and a header are those of this layout.

@@ -14,7 +14,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.bands import WAVELENGTHS, short_name
-from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, LIMIT_SIGMA, fluxes_of_magnitudes, numbers_of
+from astrid_ml.preprocessing.lightcurves.curves.fluxes import DETECTED, fluxes_of_magnitudes, numbers_of
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, NO_FLUX, Account
 from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, static_columns
 from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
@@ -30,13 +30,15 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
 )
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows
 from astrid_ml.preprocessing.lightcurves.readers.layouts.times import days_of
+from astrid_ml.preprocessing.lightcurves.readers.values.angles import degrees_of
+from astrid_ml.preprocessing.lightcurves.readers.values.marks import limits_in, signs_in, yes_in
+from astrid_ml.preprocessing.lightcurves.readers.values.plain import plain_numbers, without_empty, words_of
 from astrid_ml.preprocessing.surveys.registry import survey_named
 from astrid_ml.types import Floats, Mask
 
-_POSITIVE, _NEGATIVE = ("t", "1", "1.0", "true"), ("f", "0", "0.0", "-1", "-1.0", "false")
-_EMPTY = ("", "null", "None", "none", "nan", "NaN", "NA", "N/A", "--", "-", "<NA>", "masked")
 _ABOUT = ("label", *OTHER_FEATURES)
 WORST = 9.0  # mag: catalogues write errors of 9.99 and more where nothing was measured
+NO_ZERO_POINT = (-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
 NO_ZERO = "the zero point of the fluxes"
 
 
@@ -68,7 +70,7 @@ def epochs_of(
     flags = np.where(_detected(rows, layout, roles, measured), DETECTED, 0)
     out = pd.DataFrame({**columns, "flux": flux, "flux_err": error, "phot_flag": flags}, index=index)
     for role in ("ra", "dec"):
-        out[role] = _numbers(rows, roles[role], lenient=True) if role in roles else np.nan
+        out[role] = _angles(rows, roles[role], role, account) if role in roles else np.nan
     for role in _ABOUT:
         if role in roles:
             said = rows.column(roles[role])
@@ -78,6 +80,15 @@ def epochs_of(
     if not layout.detections and "detected" not in roles:
         account.counts["rows_without_flag_of_detection"] += len(out)
     return out[out["band"].notna()]
+
+
+def _angles(rows: Rows, name: str, axis: str, account: Account) -> Floats:
+    values = rows.column(name)
+    if name not in rows.table and len(values):  # said once for all rows
+        values = values.iloc[:1]
+    out, lost = degrees_of(values, name, _unit(rows, name), axis)
+    account.counts["rows_position_that_is_no_angle"] += lost
+    return np.full(len(rows.table), out[0]) if len(out) < len(rows.table) else out
 
 
 def _names(rows: Rows, name: str | None, file: str) -> npt.NDArray[np.object_]:
@@ -95,23 +106,21 @@ def _without_bad(rows: Rows, layout: TableLayout, account: Account) -> Rows:
     there = {folded(str(name)): str(name) for name in table.columns}
     bad: Mask = np.zeros(len(table), dtype=bool)
     for name, words in _there(layout.left_out, there):
-        bad |= _words(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
+        bad |= words_of(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
     for name, least in _there(layout.left_out_from, there):
         bad |= np.asarray(_numbers(rows, name) >= least)
     for name, bits in _there(layout.left_out_bits, there):
         bad |= (np.nan_to_num(_numbers(rows, name)).astype(np.int64) & bits) != 0
+    for name in (there[folded(one)] for one in layout.left_out_with if folded(one) in there):
+        bad |= without_empty(table[name]).notna().to_numpy()
     for name, words in _there(layout.kept, there):
-        bad |= ~_words(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
+        bad |= ~words_of(table[name]).isin([word.lower() for word in words]).to_numpy(dtype=bool, na_value=False)
     account.counts["rows_that_the_service_calls_bad"] += int(bad.sum())
     return Rows(table[~bad], rows.about, rows.units, rows.place)
 
 
 def _there(marks: Any, there: dict[str, str]) -> list[tuple[str, Any]]:
     return [(there[folded(name)], mark) for name, mark in marks.items() if folded(name) in there]
-
-
-def _words(values: pd.Series) -> pd.Series:
-    return values.astype("string").str.strip().str.lower()
 
 
 def _bands(rows: Rows, layout: TableLayout, roles: dict[str, str]) -> npt.NDArray[np.object_]:
@@ -156,12 +165,16 @@ class _Light:
     def _zero(self, rows: Rows, layout: TableLayout, roles: dict[str, str], bands: npt.NDArray[np.object_]) -> Floats:
         if "zero_point" in roles:
             within = _numbers(rows, roles["zero_point"])
+            none = np.isin(within, NO_ZERO_POINT) | ((within == 0) & bool((within > 1).any()))  # 0 alone is maggies'
+            self.account.counts["rows_zero_point_that_stands_for_none"] += int(none.sum())
+            within = np.where(none, np.nan, within)
             if layout.survey is None and self.zero_point is not None:
                 _refuse_other(within, self.zero_point, roles["zero_point"])
             return within
         if layout.zero_points:
             return np.array([layout.zero_points.get(band, np.nan) for band in bands], dtype=np.float64)
         flux = roles["flux"]
+        _refuse_normalised(rows, layout, flux)
         told = [layout.zero_point, zero_point_of(rows.units.get(flux, "") or unit_in(flux), flux)]
         zero = next((value for value in told if value is not None), None)
         if zero is None and self.zero_point is not None:
@@ -172,6 +185,19 @@ class _Light:
             fix = "zero_point=31.4 for nJy, 23.9 for uJy; or zero_point in a map of the columns"
             raise UserError(NO_ZERO, f"the column {flux} of no known unit, among {shown}", fix)
         return np.full(len(rows.table), zero)
+
+
+def _refuse_normalised(rows: Rows, layout: TableLayout, name: str) -> None:
+    said = _unit(rows, name)
+    if not layout.flux_units or any(part in said.lower() for part in layout.flux_units):
+        return
+    numbers = _numbers(rows, name)
+    middle = float(np.median(known)) if len(known := numbers[np.isfinite(numbers)]) else 0.0
+    if said or 0.5 < middle < 2.0:
+        got = f"the column {name} in {said or 'no unit'}, about {middle:.3g}: it was divided by its middle"
+        raise UserError(
+            f"{layout.name} in {layout.flux_units[0]}s a second", got, "give the fluxes as the mission does"
+        )
 
 
 def _refuse_other(within: Floats, given: float, name: str) -> None:
@@ -188,11 +214,11 @@ def _offsets(
     account: Account,
 ) -> Floats:
     """What is added to magnitudes to be AB, NaN where it is not known."""
-    said = _words(rows.column(roles["system"])) if "system" in roles else None
+    said = words_of(rows.column(roles["system"])) if "system" in roles else None
     usual: str | None = layout.system
     if usual is None and "mag" in roles:
         usual = system_in(_unit(rows, roles["mag"]))
-    return offsets_to_ab(said, usual, bands, layout.vega_to_ab, account, "flux" not in roles)
+    return offsets_to_ab(said, usual, bands, layout.offsets, account, "flux" not in roles)
 
 
 def _unit(rows: Rows, name: str) -> str:
@@ -217,8 +243,8 @@ def _fluxes(
         flux = np.where(np.isin(flux, NO_FLUX), np.nan, flux) * factor
         measured = np.isfinite(flux) & ~_marked_limits(rows, roles)
         if "is_limit" in roles:  # a flux below a mark is the limit itself; one above tells nothing
-            mark = _words(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
-            error = np.where(mark == "<", flux / LIMIT_SIGMA, error * factor)
+            mark = words_of(rows.column(roles["is_limit"])).to_numpy(dtype=object, na_value="")
+            error = np.where(mark == "<", flux / layout.limit_sigma, error * factor)
             return np.select([mark == "<", mark == ">"], [0.0 * flux, np.nan], flux), error, measured
         return flux, error * factor, measured
     return _of_magnitudes(rows, layout, roles, bands, light.account)
@@ -233,20 +259,20 @@ def _of_magnitudes(
     offset = _offsets(rows, layout, roles, bands, account)
     if "mag" in roles:
         marked = rows.column(roles["mag"]).astype("string").str.strip().str.lstrip("<>") if limits.any() else None
-        said = _numbers(rows, roles["mag"]) if marked is None else _plain_numbers(marked)
+        said = _numbers(rows, roles["mag"]) if marked is None else plain_numbers(marked)
         said_error = _errors(rows, roles, "mag", lenient=bool(limits.any()))
     told = np.isfinite(said) & ~limits
     magnitude = np.where(told, said + offset, np.nan)
     worst = said_error > WORST
     flux, error = fluxes_of_magnitudes(np.where(worst, np.nan, magnitude), said_error)
     if "sign" in roles:
-        sign = _signs(rows.column(roles["sign"]))
+        sign = signs_in(rows.column(roles["sign"]))
         account.counts["rows_of_unknown_sign"] += int((np.isnan(sign) & np.isfinite(flux)).sum())
         flux = flux * sign
     # A magnitude of unknown sign or offset, or a number that marks none, is no limit.
     limit = np.where(limits, said, _numbers(rows, roles["limit"]) if "limit" in roles else nothing) + offset
     of_limit, _ = fluxes_of_magnitudes(limit, nothing)
-    flux, error = np.where(told, flux, 0.0 * of_limit), np.where(told, error, of_limit / LIMIT_SIGMA)
+    flux, error = np.where(told, flux, 0.0 * of_limit), np.where(told, error, of_limit / layout.limit_sigma)
     return flux, error, told & np.isfinite(flux)
 
 
@@ -254,11 +280,7 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
     """Rows that say of themselves that they are limits: by a column, or a magnitude of ``>20.5``."""
     out: Mask = np.zeros(len(rows.table), dtype=bool)
     if "is_limit" in roles:
-        out |= (
-            _words(rows.column(roles["is_limit"]))
-            .isin(["true", "t", "1", "1.0", "yes", ">", "<"])
-            .to_numpy(dtype=bool, na_value=False)
-        )
+        out |= limits_in(rows.column(roles["is_limit"]))
     for role in ("mag", "mag_mark"):
         if role in roles and not pd.api.types.is_numeric_dtype(rows.column(roles[role])):
             out |= (
@@ -275,30 +297,20 @@ def _marked_limits(rows: Rows, roles: dict[str, str]) -> Mask:
 
 def _detected(rows: Rows, layout: TableLayout, roles: dict[str, str], measured: Mask) -> Mask:
     if "detected" in roles:
-        return (
-            _words(rows.column(roles["detected"])).isin(["true", "t", "1", "1.0"]).to_numpy(dtype=bool, na_value=False)
-        )
-    return measured & layout.detections
-
-
-def _signs(values: pd.Series) -> Floats:
-    words = _words(values)
-    return np.select([words.isin(_POSITIVE), words.isin(_NEGATIVE)], [1.0, -1.0], np.nan).astype(np.float64)
+        return yes_in(rows.column(roles["detected"]))
+    forced = yes_in(rows.column(roles["forced"])) if "forced" in roles else np.zeros_like(measured)
+    return measured & layout.detections & ~forced
 
 
 def _numbers(rows: Rows, name: str, lenient: bool = False) -> Floats:
     """A column as numbers; of a lenient one NaN for what is none."""
     values = rows.column(name)
     if not pd.api.types.is_numeric_dtype(values):
-        values = values.mask(values.astype("string").str.strip().isin(_EMPTY))
+        values = without_empty(values)
         if lenient:
-            return _plain_numbers(values)
+            return plain_numbers(values)
     table = pd.DataFrame({name: values.to_numpy()}, index=rows.table.index)
     return numbers_of(table, name).to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _plain_numbers(values: pd.Series) -> Floats:
-    return np.asarray(pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def objects_of(epochs: pd.DataFrame, layout: TableLayout) -> pd.DataFrame:

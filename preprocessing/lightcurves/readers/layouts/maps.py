@@ -9,8 +9,8 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
-from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guess, shown
-from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, TableLayout
+from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guesses, shown
+from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
 from astrid_ml.preprocessing.surveys.describe import content, made
 from astrid_ml.preprocessing.surveys.registry import packaged
@@ -42,6 +42,21 @@ class ColumnMaps:
     """
 
     layouts: tuple[TableLayout, ...] = ()
+
+    def that_fit(self, rows: Rows) -> tuple[TableLayout, ...]:
+        """Those of some rows: the first; where it tells their filter, those of other filters and columns that fit too.
+
+        Args:
+            rows: of a table.
+        """
+        fitting = [one for one in self.layouts if not lacking_in(one, rows)]
+        found: dict[str | None, TableLayout] = {one.band: one for one in fitting[:1]}
+        measured = {_measured(one, rows) for one in fitting[:1]}
+        for one in fitting[1:] if None not in found else ():
+            if one.band is not None and one.band not in found and (column := _measured(one, rows)) not in measured:
+                found[one.band] = one
+                measured.add(column)
+        return tuple(found.values())
 
 
 NO_MAPS = ColumnMaps()
@@ -77,6 +92,10 @@ def _made(said: Any, where: str) -> TableLayout:
         raise UserError(f"a map of columns in {where}: columns: {{time: ..., filter: ..., flux: ...}}", got, fix)
     columns = {_role(str(role), where): _listed(names) for role, names in said["columns"].items() if names}
     plain = {key: value for key, value in said.items() if key != "columns" and value is not None}
+    if isinstance(plain.get("survey"), str):  # as it is written of the objects: TESS
+        plain["survey"] = {known.name.lower(): name for name, known in packaged().items()}.get(
+            plain["survey"].lower(), plain["survey"].lower()
+        )
     numbers = {
         key: float(value) for key, value in plain.items() if key in ("zero_point", "time_zero") and _is_number(value)
     }
@@ -142,19 +161,27 @@ class Shown:
     known: bool
 
 
-def shown_of(path: Path, maps: ColumnMaps = NO_MAPS) -> Shown | None:
-    """What would be made of a file; None where it holds no rows of a kind that is read here."""
+def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> tuple[Shown, ...]:
+    """What would be made of a file, one for each filter that has its own columns; none where it holds no rows.
+
+    Args:
+        path: of the file.
+        maps: the user's.
+        meant: only where so much is there that light curves are meant.
+    """
     form = form_of(path)
-    best: Shown | None = None
+    best: tuple[Shown, ...] = ()
     named = next((one.names for one in maps.layouts if one.names), ())
     for rows in look_at(path, named):
-        layout = next((one for one in maps.layouts if _fits(one, rows)), None) or known_layout(rows, form)
-        if layout is not None:
-            used = {name for names in layout.columns.values() for name in names}
-            return Shown(_narrowed(layout, rows), (), tuple(str(n) for n in rows.table if str(n) not in used), True)
-        found = guess(rows)
-        if found.meant and (best is None or len(found.lacks) < len(best.lacks)):
-            best = Shown(found.layout, _with_zero(found, rows), found.unused, False)
+        told = maps.that_fit(rows) or known_layouts(rows, form)
+        if told:
+            used = {name for one in told for names in one.columns.values() for name in names}
+            rest = tuple(str(n) for n in rows.table if str(n) not in used)
+            return tuple(Shown(_narrowed(one, rows), (), rest, True) for one in told)
+        found = guesses(rows)
+        near = not meant and bool({"time", "flux", "mag"} & set(found[0].layout.columns))
+        if (found[0].meant or near) and (not best or len(found[0].lacks) < len(best[0].lacks)):
+            best = tuple(Shown(one.layout, _with_zero(one, rows), one.unused, False) for one in found)
     return best
 
 
@@ -165,12 +192,55 @@ def _with_zero(found: Guess, rows: Rows) -> tuple[str, ...]:
     return (*found.lacks, f"the zero point of {columns['flux'][0]} (zero_point: 31.4 for nJy, 23.9 for uJy)")
 
 
-def _fits(layout: TableLayout, rows: Rows) -> bool:
+def lacking_in(layout: TableLayout, rows: Rows) -> str:
+    """What rows lack of a user's map; empty where it fits them.
+
+    Columns that name objects or limits must be there too: without them others would be meant.
+
+    Args:
+        layout: of the map.
+        rows: of a table.
+    """
     try:
-        layout.roles(rows.names)
-    except ValueError:
-        return False
-    return True
+        found = layout.roles(rows.names)
+    except ValueError as error:
+        return str(error)
+    lost = [role for role in ("object", "is_limit") if role in layout.columns and role not in found]
+    return f"{layout.name} without the column {', '.join(layout.columns[lost[0]])}" if lost else ""
+
+
+def known_layouts(rows: Rows, form: FileForm | None) -> tuple[TableLayout, ...]:
+    """The known layout of some rows, with those of its name that describe the columns of other filters beside it."""
+    best = known_layout(rows, form)
+    if best is None:
+        return ()
+    beside = [
+        one for one in layouts() if one.name == best.name and one is not best and one.fits(rows.names, rows.about)
+    ]
+    return (best, *ColumnMaps((best, *beside)).that_fit(rows)[1:])
+
+
+def _measured(layout: TableLayout, rows: Rows) -> str:
+    roles = layout.roles(rows.names)
+    return roles.get("flux") or roles.get("mag") or roles["limit"]
+
+
+def why_no_map(path: Path, maps: ColumnMaps) -> str:
+    """Why no map of the user's fits a file: of the nearest one the column that is not there; empty without maps.
+
+    Args:
+        path: of the file.
+        maps: the user's.
+    """
+    if form_of(path) is None:
+        return ""
+    why = [
+        f"{lack} (it has {shown(rows.names)})"
+        for layout in maps.layouts
+        for rows in look_at(path, layout.names)
+        if (lack := lacking_in(layout, rows))
+    ]
+    return min(why, key=lambda words: words.count(";"), default="")
 
 
 def _narrowed(layout: TableLayout, rows: Rows) -> TableLayout:
@@ -227,10 +297,11 @@ def maps_in(places: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> tuple[list[st
         Texts of YAML, those that are guessed first; numbers of files that are known, guessed, and lack something.
     """
     found: dict[tuple[Any, ...], tuple[Shown, list[str]]] = {}
-    for path in (path for place in places for path in walk(place)):
-        said = shown_of(path, maps)
-        if said is not None:
-            found.setdefault((str(said.layout), said.lacks), (said, []))[1].append(path.name)
+    files = [path for place in places for path in walk(place)]
+    for meant in (True, False):  # a map that lacks almost all helps more than none
+        for path in files if not found else ():
+            for said in shown_of(path, maps, meant):
+                found.setdefault((str(said.layout), said.lacks), (said, []))[1].append(path.name)
     each = sorted(found.values(), key=lambda pair: pair[0].known)
     counts = {
         "files_of_known_layouts": sum(len(files) for said, files in each if said.known),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,12 +25,13 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import GUESSED
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of, name_of, objects_of, wavelengths_for
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, rows_in
+from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names
 from astrid_ml.printable import printable
 
 HELD = 1_000_000  # epochs that are held at a time
 FIX = ". To fix it: "
 AGAIN = "its rows do not stand together; the first are kept"
-Choose = Callable[[Rows], TableLayout | None]
+Choose = Callable[[Rows], Sequence[TableLayout]]
 _Key = tuple[str | None, str | None]
 
 
@@ -88,7 +89,8 @@ def _refuse_several(rows: Rows, layout: TableLayout) -> None:
     sky = [roles[role] for role in ("ra", "dec") if role in roles and roles[role] in table]
     places = table[sky].apply(pd.to_numeric, errors="coerce") if len(sky) == 2 else None
     unused = table[[name for name in table if name not in used]]
-    refuse_several(unused, rows.column(roles["time"]), rows.column(roles["filter"]), places)
+    bands = rows.column(roles["filter"]) if "filter" in roles else pd.Series(layout.band, index=table.index)
+    refuse_several(unused, rows.column(roles["time"]), bands, places)
 
 
 @dataclass
@@ -97,11 +99,12 @@ class RowsReading:
 
     Args:
         source: its files.
-        choose: the layout of some rows; None for rows that are no light curves.
+        choose: the layouts of some rows: one, or one for each filter whose column they have; none where they are no
+            light curves.
         account: gets what is left out.
         wavelengths: the user's, by band.
         zero_point: of fluxes that do not tell theirs.
-        names: of the columns of texts in which no line names them.
+        names: of the columns of a text in which no line names them.
     """
 
     source: CurveSource
@@ -109,7 +112,7 @@ class RowsReading:
     account: Account
     wavelengths: Wavelengths
     zero_point: float | None
-    names: tuple[str, ...] = ()
+    names: Callable[[Path], tuple[str, ...]] = lambda _: ()
 
     def tables(self) -> Iterator[CurveTable]:
         """Tables of curves, block by block."""
@@ -133,15 +136,22 @@ class RowsReading:
 
     def _epochs(self, path: Path, visits: pd.DataFrame | None) -> Iterator[tuple[TableLayout, pd.DataFrame]]:
         some = False
-        for rows in rows_in(path, self.names):
-            layout = self.choose(rows)
-            if layout is None:
+        folder = folder_that_names(path)
+        owner = path.name.split(".", 1)[0] if folder is None else folder
+        for rows in rows_in(path, self.names(path)):
+            chosen = self.choose(rows)
+            if not chosen:
                 self.account.counts["rows_of_other_tables_in_a_file"] += len(rows.table)
                 continue
-            some = True
+            layout = chosen[0]
             _refuse_several(rows, layout)
             rows = with_times(rows, layout, visits, self.account)
-            yield layout, epochs_of(rows, layout, path.name.split(".", 1)[0], self.account, self.zero_point)
+            self.account.counts[BY_FOLDER] += int(
+                folder is not None and not some and "object" not in layout.roles(rows.names)
+            )
+            some = True
+            parts = [epochs_of(rows, one, owner, self.account, self.zero_point) for one in chosen]
+            yield layout, parts[0] if len(parts) == 1 else pd.concat(parts).sort_index(kind="stable")
         if not some:
             raise ValueError("no table of light curves any more")
 

@@ -22,11 +22,11 @@ from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.inflating import is_gzip, read_inflated, refuse_swollen_gzip, refuse_swollen_parquet, start_of_gzip
 from astrid_ml.preprocessing.lightcurves.curves.row_blocks import BLOCK, MOST_COLUMNS, row_blocks, told
-from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups_in
+from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import groups_in, with_owner
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import names_objects
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested, unnested
-from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, head_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.text_heads import TextHead, decoded, head_of
 from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in
 from astrid_ml.readable import in_words, of_fits, quiet
 from astrid_ml.tables import read_table
@@ -162,7 +162,7 @@ def _rows(path: Path, form: FileForm, size: int, names: tuple[str, ...]) -> Iter
 
 def _of_text(path: Path, size: int, names: tuple[str, ...]) -> Iterator[Rows]:
     start = start_of_gzip(path, LOOKED_AT) if is_gzip(path) else _start(path)
-    head = head_of(start.decode("utf-8-sig", errors="replace"))
+    head = head_of(decoded(start))
     if not head.names:
         names, said = (names, {}) if names else _named(path)
         head = replace(head, names=names, about={**head.about, **said})
@@ -189,7 +189,7 @@ def nameless(path: Path) -> int:
         return 0
     if b"\0" in start:
         return 0
-    head = head_of(start.decode("utf-8-sig", errors="replace"))
+    head = head_of(decoded(start))
     return 0 if head.names or _named(path)[0] else head.width
 
 
@@ -276,7 +276,7 @@ def _of_documents(documents: Iterable[Any]) -> Iterator[Rows]:
     while block := list(islice(left, OBJECTS)):
         places: dict[str, list[dict[str, Any]]] = {}
         alone = [document for document in block if isinstance(document, dict)]
-        for group in (group for one in _merged(block, alone) for group in groups_in(one)):
+        for group in (group for one in _merged(block, alone) for group in with_owner(groups_in(one))):
             own = {name for row in group.rows for name in row}  # what a row lacks is not said above it
             about = {name: value for name, value in group.about.items() if name not in own}
             places.setdefault(group.place, []).extend({**about, **row} for row in group.rows)

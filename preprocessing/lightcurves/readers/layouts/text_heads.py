@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,10 @@ from dataclasses import dataclass, field
 MARKS = ("#", "@", "\\", "%", "!", "//")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[-+]?(?:nan|inf)", re.IGNORECASE)
 _SAID = re.compile(r'^[#@%!\s\\/]*"?([A-Za-z][^=:"]*?)"?\s*[=:]\s*"?([^"]*?)"?\s*(?:degrees|deg)?\s*$')
+_SEPARATOR = re.compile(r'"?sep=."?', re.IGNORECASE)
+_COLUMN = re.compile(r"^#\s*(\w+)\s*:\s*$")  # SALT2's: a line names one
 _TOLD = re.compile(r"^\s*@\s*(\w+)\s+(.+?)\s*$")
+UTF16 = "a text in UTF-16: save it as UTF-8"
 LONGEST = 1000  # characters of a comment that says something once
 _DELIMITERS = (",", ";", "\t", "|")
 
@@ -37,6 +41,24 @@ class TextHead:
     width: int = 0
 
 
+def decoded(start: bytes) -> str:
+    """The beginning of a text.
+
+    Args:
+        start: its first bytes.
+
+    Raises:
+        ValueError: it is one of two bytes a character.
+
+    Example:
+        >>> decoded(b"\\xef\\xbb\\xbfmjd,mag")
+        'mjd,mag'
+    """
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise ValueError(UTF16)
+    return start.decode("utf-8-sig", errors="replace")
+
+
 def head_of(text: str) -> TextHead:
     """What the beginning of a text table says of it.
 
@@ -49,6 +71,8 @@ def head_of(text: str) -> TextHead:
     """
     lines = [line.rstrip("\r") for line in text.split("\n")]
     first = next((n for n, line in enumerate(lines) if line.strip() and not line.lstrip().startswith(MARKS)), None)
+    if first is not None and _SEPARATOR.fullmatch(lines[first].strip()):  # a spreadsheet's own: sep=;
+        first = next((n for n in range(first + 1, len(lines)) if lines[n].strip()), None)
     if first is None:
         return TextHead((), None, len(lines))
     if lines[first].count('"') % 2:
@@ -67,6 +91,9 @@ def _named_above(lines: list[str], first: int, above: list[str]) -> TextHead:
     row = lines[first]
     mark = delimiter_of(row)
     width = len(cells(row, mark))
+    each = [found[1] for line in above if (found := _COLUMN.match(line)) and found[1].lower() != "end"]
+    if len(each) == width > 1:
+        return TextHead(tuple(each), mark, first, _about(above), {}, _decimal(row, mark), width)
     named = above[-1].lstrip("#@%!/\\ \t") if above else ""
     names = _names(named, mark if mark and mark in named else delimiter_of(named))
     fits = bool(above) and (len(names) == width or (mark is None and len(names) > 1 and not _said(above[-1])))

@@ -17,7 +17,16 @@ from astrid_ml.types import Floats
 
 CUT = (2_450_000.0, 2_400_000.0)  # of Julian dates that are written without their first figures
 _MISSIONS = {"btjd": 2_457_000.0, "bkjd": 2_454_833.0}
-_SINCE = re.compile(r"([bh]?)(m?)jd\s*[-\u2013_ ]+\s*(24\d{5}(?:\.\d+)?)", re.IGNORECASE)
+UNIX_ZERO = 40587.0  # MJD of 1970
+SECONDS = 1e8  # of any time, beyond which it is no day of any count
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_CLOCK = r"(?:[t ]+(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:\.\d*)?))?)?\s*(?:z|utc?)?$"
+_YEAR_FIRST = r"^(?P<year>\d{4})[-/ .]+m?(?P<month>\d{1,2})[-/ .]+(?P<day>\d{1,2}(?:\.\d+)?)" + _CLOCK
+_YEAR_LAST = r"^(?P<day>\d{1,2}(?:\.\d+)?)[-/ .]+m(?P<month>\d{1,2})[-/ .,]+(?P<year>\d{4})" + _CLOCK
+_IN_A_DAY = {"day": 1, "hour": 24, "minute": 1440, "second": 86400}
+_SINCE = re.compile(
+    r"([bh]?)(m?)jd[\s_(]*(?:utc|tai|tt|tdb|tcb)?\)?\s*[-\u2013_ ]+\s*(24\d{5}(?:\.\d+)?)", re.IGNORECASE
+)
 
 
 def zero_in(words: str) -> float | None:
@@ -44,6 +53,17 @@ def place_in(words: str) -> str:
     return {"h": "sun", "b": "barycentre"}[found[1]] if found else "earth"
 
 
+def scale_in(words: str) -> str | None:
+    """The scale that a time's name or unit says; None where it says none.
+
+    Example:
+        >>> scale_in("JD(TT)"), scale_in("BJD (TCB)"), scale_in("bjd_tdb"), scale_in("MJDTAI"), scale_in("mjd")
+        ('tt', 'tcb', 'tdb', 'tai', None)
+    """
+    found = re.search(r"(?:\b|jd)(utc|tai|tt|tdb|tcb)\b", words.lower().replace("_", " "))
+    return found[1] if found else None
+
+
 def days_of(
     values: pd.Series, numbers: Floats, layout: TableLayout, about: Mapping[str, Any], account: Account
 ) -> Floats:
@@ -57,7 +77,7 @@ def days_of(
         account: counts times that were cut short, and those that are not the Earth's.
 
     Raises:
-        ValueError: days since a zero that nobody tells.
+        ValueError: days since a zero that nobody tells, seconds that nobody calls so, texts that are no dates.
     """
     days = numbers
     if layout.time == "days":
@@ -68,6 +88,10 @@ def days_of(
         zero = np.where(days < LAST_MJD / 4, CUT[0], CUT[1])
         days = np.where(whole, days - JD_ZERO, days + (zero - JD_ZERO))
         account.counts["rows_JD_without_its_first_figures"] += int(short.sum())
+    elif layout.time == "unix":
+        days = np.where(days > 1000 * SECONDS, days / 1000, days) / 86400 + UNIX_ZERO
+    elif layout.time == "any" and len(known := days[np.isfinite(days)]) and known.min() > SECONDS:
+        raise ValueError(f"a time of {known[0]:.10g}, which is no day: of seconds since 1970 say time: unix in a map")
     elif np.isnan(numbers).all() and values.notna().any():
         days = _of_dates(values)
     if layout.time_of != "earth":
@@ -86,18 +110,39 @@ def _zero(layout: TableLayout, about: Mapping[str, Any]) -> float:
 
 
 def _of_dates(values: pd.Series) -> Floats:
-    moments = pd.to_datetime(values.astype("string"), format="ISO8601", errors="coerce", utc=True)
-    known = moments.notna().to_numpy()
-    since = (moments - pd.Timestamp("1858-11-17", tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64) / 86400
-    if known.any():
-        return np.where(known, since, np.nan)
-    # 2014-12-09.25: a day with its part
-    parts = values.astype("string").str.extract(r"^\s*(\d{4})[-/ ](\d{2})[-/ ](\d{2}(?:\.\d+)?)\s*$")
-    number = pd.to_numeric(parts[2], errors="coerce")
-    day = pd.to_datetime(parts[0] + "-" + parts[1] + "-01", errors="coerce", utc=True)
-    since = (day - pd.Timestamp("1858-11-17", tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64) / 86400
-    out: Floats = since + number.to_numpy(dtype=np.float64, na_value=np.nan) - 1
+    """MJD of dates; a text that is none has none.
+
+    Raises:
+        ValueError: none of them is a date that can be read: 05/06/2020 may be of May or of June.
+    """
+    texts = values.astype("string").str.strip()
+    moments = pd.to_datetime(texts, format="ISO8601", errors="coerce", utc=True)
+    if moments.notna().any():
+        return _days_since(moments)
+    # 2014-12-09.25, 2014 Dec 9.25, 9-Dec-2014 06:00: a day with its part, months by their names
+    numbers = texts.str.lower().str.replace(r"([a-z]{3})[a-z]*(?=[-/ .,])", _number_of_month, regex=True)
+    parts = numbers.str.extract(_YEAR_FIRST)
+    last = numbers.str.extract(_YEAR_LAST)
+    parts = parts.where(parts["year"].notna(), last)
+    day = _days_since(
+        pd.to_datetime(parts["year"] + "-" + parts["month"].str.zfill(2) + "-01", errors="coerce", utc=True)
+    )
+    each = {name: pd.to_numeric(parts[name], errors="coerce").fillna(0).to_numpy(float) for name in _IN_A_DAY}
+    out: Floats = day + each["day"] - 1 + sum(each[name] / per for name, per in _IN_A_DAY.items() if name != "day")
+    if np.isnan(out).all():
+        first = str(texts.dropna().iloc[0])[:40]
+        why = " (is the day or the month first?)" if re.match(r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}", first) else ""
+        raise ValueError(f"times that cannot be read: {first}{why}; write them as 2020-05-31T06:00:00, MJD or JD")
     return out
+
+
+def _days_since(moments: pd.Series) -> Floats:
+    seconds = (moments - pd.Timestamp("1858-11-17", tz="UTC")).dt.total_seconds()
+    return np.asarray(seconds.to_numpy(dtype=np.float64) / 86400)
+
+
+def _number_of_month(found: re.Match[str]) -> str:
+    return f"m{_MONTHS.index(found[1]) + 1}" if found[1] in _MONTHS else found[0]
 
 
 def in_utc(days: Floats, scale: str) -> Floats:

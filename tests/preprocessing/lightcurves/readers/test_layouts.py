@@ -121,12 +121,11 @@ def test_ogle_by_its_folders(tmp_path: Path) -> None:
     for band in "IV":
         (tmp_path / band).mkdir()
         (tmp_path / band / "OGLE-LMC-CEP-0001.dat").write_text("8000.5 15.000 0.010\n2458001.50000 15.1 0.01\n")
-    found = find_curves([tmp_path]).sources
-    tables = [table for source in found for table in source.read(Account())]
-    assert [table.objects["object_id"].tolist() for table in tables] == [["OGLE-LMC-CEP-0001"]] * 2
-    assert [table.mjd.tolist() for table in tables] == [[58000.0, 58001.0]] * 2
-    np.testing.assert_allclose(tables[0].flux[0], 10 ** (-0.4 * (15.45 - 27.5)), rtol=1e-5)
-    assert {band for table in tables for band in table.bands} == {"I", "V"}
+    (source,) = find_curves([tmp_path]).sources
+    (table,) = source.read(Account())
+    assert table.objects["object_id"].tolist() == ["OGLE-LMC-CEP-0001"]
+    assert table.mjd.tolist() == [58000.0, 58000.0, 58001.0, 58001.0] and table.bands == ("I", "V")
+    np.testing.assert_allclose(table.flux[table.band == 0][0], 10 ** (-0.4 * (15.45 - 27.5)), rtol=1e-5)
 
 
 def test_alerts_of_ztf_and_their_history(tmp_path: Path) -> None:

@@ -209,3 +209,13 @@ def test_real_curves_as_text_equal_the_same_as_fits(real_data: Path, tmp_path: P
     assert [again.bands[code] for code in again.band] == [table.bands[code] for code in table.band]
     same = ["object_id", "label", "survey", "RA", "DEC"]
     assert again.objects[same].equals(table.objects[same])
+
+
+@pytest.mark.parametrize(("line", "label"), [("", "Ia"), ("SNTYPE: 22\n", "22"), ("SNTYPE: -9\n", "Ia")])
+def test_the_class_in_the_comment_of_a_simulation_is_a_label(line: str, label: str, tmp_path: Path) -> None:
+    text = (f"SURVEY: DES\nSNID: 17\n{line}SIM_COMMENT:  SN Type = Ia , MODEL = SALT2\nFILTERS: griz\nNOBS: 1\n"
+            "NVAR: 4\nVARLIST: MJD FLT FLUXCAL FLUXCALERR\nOBS: 56194.012 g 7.6 1.0\nEND:\n")  # fmt: skip
+    (tmp_path / "DES_SN000017.DAT").write_text(text)
+    (source,) = find_curves([tmp_path]).sources
+    (table,) = source.read(Account())
+    assert table.objects["label"].tolist() == [label]
