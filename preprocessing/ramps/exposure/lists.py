@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 from scipy.special import erfc
 
 from astrid_ml.files import whole, write_array
@@ -20,17 +21,23 @@ JUMP_COLUMNS = ("integration", "group", "y", "x", "type", "amplitude", "snr", "p
 
 
 def with_probability(jumps: pd.DataFrame, n_tests: int) -> pd.DataFrame:
-    """Add ``probability``: one less the false-discovery rate among steps at least as significant.
+    """Add ``probability``: one less the share of false steps among those about as significant.
+
+    n_tests x erfc(|snr| / sqrt 2) false ones are expected beyond |snr|. Between each listed step and the next stronger
+    one their number rises by so much; a monotone average of that is the share at a step, not of all beyond it.
 
     Args:
         jumps: with ``snr``.
-        n_tests: differences that were tested; n_tests x erfc(|snr| / sqrt 2) false ones are expected beyond |snr|.
+        n_tests: differences that were tested.
     """
     size = jumps.snr.abs().to_numpy(float)
-    rank = np.empty(len(size))
-    rank[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
-    false = n_tests * erfc(size / np.sqrt(2.0))
-    return as_jumps(jumps.assign(probability=np.clip(1 - false / rank, 0, 1).astype(np.float32)))
+    order = np.argsort(-size, kind="stable")
+    probability = np.zeros(len(size), np.float32)
+    if len(size):
+        false = n_tests * erfc(size[order] / np.sqrt(2.0))
+        share = isotonic_regression(np.diff(false, prepend=0.0)).x
+        probability[order] = np.clip(1 - share, 0, 1)
+    return as_jumps(jumps.assign(probability=probability))
 
 
 def as_jumps(table: pd.DataFrame) -> pd.DataFrame:

@@ -221,6 +221,7 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
     second = rows[tested.split[hit]].clone()
     second[:, 0] += 1
+    second[:, 4] = 0.0  # both were believed in together: of it alone its own ramp tells
     return torch.cat([rows, second])
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
-from astrid_ml.preprocessing.ramps.steps.decays import decays
+from astrid_ml.preprocessing.ramps.steps.decays import decaying, decays
 from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain, joined
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.prior import (
@@ -120,7 +120,8 @@ class StepDetector:
             raise UserError("at least 3 groups", f"{n_groups}", "jumps cannot be found in so short a ramp")
         flat, sigma = reads.reshape(n_groups, -1), noise.reshape(-1)
         screened = screen(flat, sigma, sampling, self.chunk)
-        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else ())
+        bends = decaying(screened.bend.reshape(h, w)).reshape(-1)
+        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else (), bends)
         chosen, found = self._explained(tile, screened)
         rate, variance = screened.rate, screened.variance
         chi2, decay = torch.full_like(rate, torch.nan), torch.zeros_like(rate)
@@ -195,7 +196,7 @@ class StepDetector:
             ramps = Ramps.of(tile.reads, tile.noise, tile.sampling, chosen[block])
             found = explain(ramps, prior.part(block), rules)
             if rules.signed:
-                found = found.replaced(*decays(ramps, found, rules))
+                found = found.replaced(*decays(ramps, found, rules, tile.decaying[chosen[block]]))
             parts.append(found)
         return joined(parts)
 
@@ -223,6 +224,7 @@ class _Tile:
         sampling: times and reads.
         shape: rows and columns.
         known: count rates from elsewhere.
+        decaying: where charge is released, (n,) bool.
     """
 
     reads: Tensor
@@ -230,6 +232,7 @@ class _Tile:
     sampling: Sampling
     shape: tuple[int, int]
     known: tuple[KnownRate, ...]
+    decaying: Tensor
 
     def part(self, where: Tensor) -> tuple[Tensor, Tensor]:
         """Reads and noise of some pixels."""
