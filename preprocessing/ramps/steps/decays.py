@@ -15,6 +15,7 @@ from astrid_ml.stats import MAD_TO_SIGMA
 
 _DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
 _LEAST = 7  # differences, below which a curve can be anything
+_ROUGH = 10.0  # of chi-square, and a tenth of what a decay explains: so much a better time may add
 _FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
 _RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
 _SIDES, _PATCH = (5, 9), 9  # pixels across patches, and how many of them have to be known
@@ -66,9 +67,9 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules, expected: Tensor) -> tu
     shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
     straight, gain, released = _with_each(here, rate, shapes)
     best, which = gain.max(0)
-    # Where one step was found the decay must win alone, or nearly so while its time is rough.
-    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
     asked = torch.where(expected[pixel], 0.0, price + _RARE)
+    # With one step or two the decay must win alone or beside the stronger, or nearly so while its time is rough.
+    rough = (steps.steps[pixel] > 2) | (straight - best < cost - asked + _ROUGH + 0.1 * best)
     able = (released.gather(0, which[None])[0] > 0) & (best > asked.clamp(max=price)) & rough
     chosen = able.nonzero()[:, 0]
     if not len(chosen):

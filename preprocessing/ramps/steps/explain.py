@@ -195,13 +195,13 @@ def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
     """With the photon noise of the rate that remains without the strongest step."""
     spacing = ramps.sampling.spacing.to(ramps.difference)[:, None]
     rough = torch.where(ramps.used, ramps.difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
-    snr = ramps.solved(rough).fit().snr
-    gain = snr.square() - torch.where(snr < 0, 2 * FALLS * rules.signed, 0.0)
-    others = ramps.used.clone()
-    others[gain.argmax(0), torch.arange(gain.shape[1], device=gain.device)] = False
-    rate = replace(ramps, used=others).solved(rough).fit().rate
-    # Of a single difference nothing remains: then its own photons count.
-    return ramps.solved(torch.where(rate.isnan(), rough, rate), template)
+    fit = ramps.solved(rough).fit()
+    gain = fit.snr.square() - torch.where(fit.snr < 0, 2 * FALLS * rules.signed, 0.0)
+    at = gain.argmax(0)[None]
+    # To leave a difference out is to fit a step there; of a single one nothing remains: then its own photons count.
+    step, lowers = (part.gather(0, at)[0] for part in (fit.amplitude, fit.leverage))
+    alone = ramps.used.sum(0) < 2
+    return ramps.solved(torch.where(alone, rough, fit.rate - lowers * step), template)
 
 
 def _returning(fit: StepFit, last: Tensor) -> Tensor:
