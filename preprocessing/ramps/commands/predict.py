@@ -37,6 +37,7 @@ from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
+from astrid_ml.preprocessing.ramps.fusion.showers import with_showers
 from astrid_ml.preprocessing.ramps.fusion.shown_noise import noise_warnings
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.products.write import PipelineFiles, write_products
@@ -188,6 +189,7 @@ class PredictRamps:
             )
         with whole_folder(target, LAST) as folder:
             processed, warning = self._processed(ramp, folder, network)
+            processed = with_showers(processed, np.load(folder / f"{ramp.name}_processed.npy", mmap_mode="r"))
             said = self._write(folder, ramp.name, processed)
             cube = np.load(folder / f"{ramp.name}_processed.npy", mmap_mode="r")
             warnings = [*([warning] if warning else []), *saturation_warnings(processed, cube)]

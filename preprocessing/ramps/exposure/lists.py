@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from scipy.optimize import isotonic_regression
 from scipy.special import erfc
 
 from astrid_ml.files import whole, write_array
-from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.processed import PLACE, Processed, Shower
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
@@ -83,7 +84,7 @@ def _events(processed: Processed) -> list[tuple[dict[str, Any], str | None]]:
     """Every event, and the first threshold that it does not meet."""
     config = processed.exposure.settings.config
     gain = processed.exposure.gain
-    events = _rays(processed.jumps, gain, config)
+    events = _rays(_outside(processed.jumps, processed.showers), gain, config)
     for row in processed.telegraph.to_dict("records"):
         # A pixel that no two-state fit describes has only the fusion's confidence.
         confidence = min(max(float(row.get("confidence", row["r2"])), 0.0), 1.0)
@@ -93,11 +94,30 @@ def _events(processed: Processed) -> list[tuple[dict[str, Any], str | None]]:
         fit = {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None}
         events.append((base | place | fit, None if confidence >= config.rtn_min_confidence else "rtn_min_confidence"))
     events += [(_ball(ball, processed), None) for ball in processed.snowballs]
+    events += [(_shower(shower, processed), None) for shower in processed.showers]
     return sorted(events, key=lambda e: _order(e[0]))
 
 
 def _order(event: dict[str, Any]) -> tuple[Any, ...]:
     return event["integration"], event["first_frame"], event["type"], str(event.get("centroid"))
+
+
+def _outside(jumps: pd.DataFrame, showers: Sequence[Shower]) -> pd.DataFrame:
+    """Steps that are part of no shower: a shower is one event."""
+    own = [
+        pd.DataFrame({"integration": one.integration, "group": one.group, "y": one.pixels[:, 0], "x": one.pixels[:, 1]})
+        for one in showers
+    ]
+    if not own:
+        return jumps
+    inside = pd.MultiIndex.from_frame(pd.concat(own).astype("int64"))
+    return jumps[~pd.MultiIndex.from_frame(jumps[list(PLACE)].astype("int64")).isin(inside)]
+
+
+def _shower(shower: Shower, processed: Processed) -> dict[str, Any]:
+    """A shower as ``detections.json`` lists it; what its pixels rose by is known of those with a step alone."""
+    base = _event("shower", shower.integration, shower.group, None, None, len(shower.pixels), 1.0)
+    return base | {"centroid": [round(shower.x, 3), round(shower.y, 3)], "box_snr": round(shower.snr, 2)}
 
 
 def _ball(ball: Snowball, processed: Processed) -> dict[str, Any]:
@@ -117,10 +137,16 @@ def _ball(ball: Snowball, processed: Processed) -> dict[str, Any]:
 
 
 def _event(
-    kind: int, integration: Any, group: Any, mean: float | None, largest: float | None, extent: int, confidence: float
+    kind: int | str,
+    integration: Any,
+    group: Any,
+    mean: float | None,
+    largest: float | None,
+    extent: int,
+    confidence: float,
 ) -> dict[str, Any]:
     return {
-        "type": CLASS_NAMES[kind],
+        "type": kind if isinstance(kind, str) else CLASS_NAMES[kind],
         "integration": int(integration),
         "first_frame": int(group),
         "mean_intensity": mean,
