@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 
 from astrid_ml.preprocessing.ramps.commands.predict import PredictRamps
+from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.process import process
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
@@ -103,6 +104,8 @@ def test_a_shower_is_one_event_of_the_list_and_has_its_bits(tmp_path: Path) -> N
     x, y = shower["centroid"]
     placed = [event for event in events if event["first_frame"] == 7 and "centroid" in event]
     assert [e for e in placed if np.hypot(e["centroid"][0] - x, e["centroid"][1] - y) < 6] == [shower]
+    drawn = ResultVisualizer.open(out).save(tmp_path / "figures")
+    assert "shower_0.png" in {path.name for path in drawn}
     with fits.open(out / "one_dq.fits") as file:
         bits = file["GROUPDQ"].data.reshape(12, SIZE, SIZE)
     assert ((bits[7, 27:34, 37:44] & JUMP_DET) != 0).all() and ((bits[6, 27:34, 37:44] & JUMP_DET) != 0).mean() < 0.1
