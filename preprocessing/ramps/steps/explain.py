@@ -221,7 +221,7 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
     second = rows[tested.split[hit]].clone()
     second[:, 0] += 1
-    second[:, 4] = 0.0  # both were believed in together: of it alone its own ramp tells
+    second[:, 4] = 0.0  # both were believed in together (see ``_larger_half``)
     return torch.cat([rows, second])
 
 
@@ -242,7 +242,24 @@ def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Te
     out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
     out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
     out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
+    out[:, 4] = _larger_half(out)
     # What the ramp alone tells is told by the likelihood.
     alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))
     out[:, 5] = torch.where(alone, EVIDENCE.index("likelihood"), table[:, 5])
     return out
+
+
+def _larger_half(table: Tensor) -> Tensor:
+    """What was believed of each step, (k,): of two halves that were believed in together the larger one has it.
+
+    The other, a few electrons beside a thousand, has its own significance alone.
+    """
+    believed, own = table[:, 4].clone(), table[:, 3].abs()
+    second = (believed == 0).nonzero()[:, 0]
+    place = table[:, 1].long() * (int(table[:, 0].max()) + 2) + table[:, 0].long()
+    ordered, order = place.sort()
+    at = torch.searchsorted(ordered, place[second] - 1).clamp(max=len(order) - 1)
+    first = order[at]
+    swapped = (ordered[at] == place[second] - 1) & (own[second] > own[first])
+    believed[second[swapped]], believed[first[swapped]] = table[first[swapped], 4], 0.0
+    return believed

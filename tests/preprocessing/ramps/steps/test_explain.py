@@ -189,13 +189,14 @@ def test_charge_that_traps_release_is_no_step() -> None:
 
 
 def test_each_half_of_a_split_ray_has_its_own_significance() -> None:
-    """A ray at the end of a group leaves little for the next difference: that row is no 100 sigma."""
+    """A ray at the end of a group, or at its beginning, leaves little for one difference: that row is no 100 sigma."""
     times, random = (
         ReadTimes.of_pattern([[4 * k + j for j in range(1, 5)] for k in range(10)], 1.0),
         np.random.default_rng(11),
     )
     n = 200
-    groups = electrons(times, 1.0, np.full(n, 21.5), np.full(n, 100 * NOISE), random)
+    when = random.choice([21.2, 21.5, 22.5, 23.5], n)
+    groups = electrons(times, 1.0, when, random.uniform(8, 100, n) * NOISE, random)
     found = steps(groups, times)
     fine = found.amplitude.abs() / found.snr.abs().clamp(min=1e-3)
     noise = NOISE / 2  # of a mean of four reads
