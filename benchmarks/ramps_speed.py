@@ -37,7 +37,8 @@ def exposure(size: int = SIZE, rays: float | None = None) -> Floats32:
     groups, sizes = random.integers(1, GROUPS, len(pixels)), NOISE * random.uniform(3, 30, len(pixels))
     steps = np.zeros((GROUPS, size * size))
     np.add.at(steps, (groups, pixels), sizes)
-    return (data + steps.cumsum(0).reshape(data.shape)).astype(np.float32)
+    reads: Floats32 = (data + steps.cumsum(0).reshape(data.shape)).astype(np.float32)
+    return reads
 
 
 def stcal_two_point(data: Floats32) -> Callable[[], Any]:

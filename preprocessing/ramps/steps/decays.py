@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain
@@ -29,20 +31,21 @@ def decaying(bend: Tensor) -> Tensor:
     Args:
         bend: significance of a rate that decays, (h, w); NaN where nobody knows.
     """
-    known = bend.isfinite()
-    if int(known.sum()) < _PATCH:
-        return torch.zeros_like(known)
-    values = bend[known]
-    middle = values.median()  # what all pixels have is the detector's
-    scatter = (MAD_TO_SIGMA * (values - middle).abs().median()).clamp(min=1)
-    # One ray may bend its ramp by any amount, a patch of traps bends all.
-    limited = torch.where(known, ((bend - middle) / scatter).clamp(-_MOST, _MOST), 0.0)
-    both, found = torch.stack([limited, known]).float()[:, None], torch.zeros_like(known)
-    for side in _SIDES:
-        box = torch.ones(1, 1, side, side, device=bend.device)
-        total, count = torch.nn.functional.conv2d(both, box, padding=side // 2)[:, 0]
-        found |= total > _TOGETHER * count.clamp(min=_PATCH).sqrt()
-    return found & known
+    image = bend.numpy(force=True)
+    known = np.isfinite(image)
+    found = np.zeros_like(known)
+    if known.sum() >= _PATCH:
+        values = image[known]
+        middle = np.median(values)  # what all pixels have is the detector's
+        scatter = max(MAD_TO_SIGMA * float(np.median(np.abs(values - middle))), 1.0)
+        # One ray may bend its ramp by any amount, a patch of traps bends all.
+        limited = np.where(known, np.clip((image - middle) / scatter, -_MOST, _MOST), 0.0).astype(np.float64)
+        for side in _SIDES:
+            total, count = (
+                side**2 * ndimage.uniform_filter(one, side, mode="constant") for one in (limited, known.astype(float))
+            )
+            found |= total > _TOGETHER * np.sqrt(np.maximum(count, _PATCH))
+    return torch.from_numpy(found & known).to(bend.device)
 
 
 def decays(ramps: Ramps, steps: Explained, rules: Rules, expected: Tensor) -> tuple[Tensor, Explained]:
