@@ -12,6 +12,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.printable import as_id, printable
 
 _UNSAFE = re.compile(r"[/\\]")
+_COMPRESSED = (".gz", ".fz", ".bz2", ".xz", ".zst")
 NAME_BYTES, PART_BYTES, PLACE_BYTES = 150, 255, 4000
 
 
@@ -81,7 +82,7 @@ def distinct_names(paths: Iterable[Path], ending: bool = False) -> list[str]:
         ['a-exp1', 'b-exp1', 'exp2']
     """
     given = list(paths)
-    names = [_possible(path.name if ending else _stem(path), path) for path in given]
+    names = [_possible(path.name if ending else stem_of(path), path) for path in given]
     meeting = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if meeting:
         shared = {name: _above([p for p, n in zip(given, names, strict=True) if n == name]) for name in meeting}
@@ -109,8 +110,19 @@ def _possible(name: str, path: Path) -> str:
     return name if safe == name and name.strip(". ") else _marked(safe.strip(". ") or "unnamed", path)
 
 
-def _stem(path: Path) -> str:
-    return path.name.split(".")[0] if path.name.endswith(".gz") else path.stem
+def stem_of(path: Path) -> str:
+    """The name of a file without its ending, and that of its compression; dots within it stay, and all of a folder's.
+
+    Args:
+        path: of a file or a folder.
+
+    Example:
+        >>> stem_of(Path("sky.1_rn5.fits.gz"))
+        'sky.1_rn5'
+    """
+    if path.is_dir():
+        return path.name
+    return Path(path.stem).stem if path.suffix.lower() in _COMPRESSED else path.stem
 
 
 def _above(paths: list[Path]) -> int:

@@ -13,6 +13,7 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.found import none_in
+from astrid_ml.places import stem_of
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.judge.truth import read_steps
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
@@ -181,4 +182,4 @@ class RampsPipeline:
 
 
 def _truth_of(path: Path) -> Path:
-    return path.with_name(f"{path.name.split('.')[0]}_truth.npz")
+    return path.with_name(f"{stem_of(path)}_truth.npz")

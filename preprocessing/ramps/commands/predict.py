@@ -21,7 +21,7 @@ from astrid_ml.fingerprint import file_hash
 from astrid_ml.found import none_in
 from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
 from astrid_ml.pipeline.shards import SHARDS, share_of
-from astrid_ml.places import distinct_names
+from astrid_ml.places import distinct_names, stem_of
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.exposure.limits import nothing_usable, saturation_warnings
 from astrid_ml.preprocessing.ramps.exposure.lists import (
@@ -37,6 +37,8 @@ from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.exposure.sanity import SanityBounds, examine
 from astrid_ml.preprocessing.ramps.fusion.network import RampNetwork
 from astrid_ml.preprocessing.ramps.fusion.plain import SHIPPED, plain_fusion
+from astrid_ml.preprocessing.ramps.fusion.showers import with_showers
+from astrid_ml.preprocessing.ramps.fusion.shown_noise import noise_warnings
 from astrid_ml.preprocessing.ramps.fusion.windows import Windows
 from astrid_ml.preprocessing.ramps.products.write import PipelineFiles, write_products
 from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import SUFFIX as PATCHES
@@ -187,9 +189,11 @@ class PredictRamps:
             )
         with whole_folder(target, LAST) as folder:
             processed, warning = self._processed(ramp, folder, network)
+            processed = with_showers(processed, np.load(folder / f"{ramp.name}_processed.npy", mmap_mode="r"))
             said = self._write(folder, ramp.name, processed)
             cube = np.load(folder / f"{ramp.name}_processed.npy", mmap_mode="r")
             warnings = [*([warning] if warning else []), *saturation_warnings(processed, cube)]
+            warnings += noise_warnings(processed)
         return {
             "file": str(path),
             "name": ramp.name,
@@ -264,7 +268,7 @@ def network_of(path: str, precision: str, trust: tuple[str, ...], device: str = 
 
 def read_as(path: Path) -> str:
     """The name that readers give an exposure."""
-    return path.name.removesuffix(PATCHES) if path.name.endswith(PATCHES) else path.name.split(".")[0]
+    return path.name.removesuffix(PATCHES) if path.name.endswith(PATCHES) else stem_of(path)
 
 
 def refusal(error: Exception) -> UserError:
@@ -276,4 +280,4 @@ def refusal(error: Exception) -> UserError:
 
 def _short(path: Path) -> str:
     """What readers name an exposure by; some file systems do not tell A from a."""
-    return path.name.split(".")[0].casefold()
+    return read_as(path).casefold()

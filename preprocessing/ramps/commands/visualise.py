@@ -15,12 +15,11 @@ from matplotlib.patches import Circle
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_arrays, read_note
 from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
-from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
 from astrid_ml.table_files import read_parquet
 from astrid_ml.types import Array, Bits, Floats32
 
-COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354"}
-_MARKS = {"cosmic_ray": "o", "telegraph_noise": "s", "snowball": "o"}
+COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354", "shower": "#756bb1"}
+_MARKS = {"cosmic_ray": "o", "telegraph_noise": "s", "snowball": "o", "shower": "D"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class ResultVisualizer:
         figure = Figure(figsize=(9, 8), layout="constrained")
         axes = figure.add_subplot()
         self._image(axes, np.asarray(self.cube[integration, -1]))
-        for kind in CLASS_NAMES[1:]:
+        for kind in COLOURS:
             chosen = [e for e in self.detections if e["type"] == kind and e["integration"] == integration]
             if not chosen:
                 continue
@@ -145,7 +144,7 @@ class ResultVisualizer:
         figures = {f"overview_{i}": self.overview(i) for i in range(len(self.cube))}
         if self.said:
             figures["sanity"] = self.sanity()
-        for kind in CLASS_NAMES[1:]:
+        for kind in COLOURS:
             surest = sorted((e for e in self.detections if e["type"] == kind), key=lambda e: -(e["confidence"] or 0))
             figures |= {f"{kind}_{i}": self.event(event) for i, event in enumerate(surest[:examples])}
         paths = [folder / f"{name}.png" for name in figures]

@@ -2,8 +2,8 @@
 
 The input's bits stay, whatever they mean. Of a group are added: DO_NOT_USE 1 (no number), SATURATED 2 (from the first
 saturated read to the end), JUMP_DET 4 (the slope was fitted around a step between it and the group before, up or down;
-a listed step; pixels of a snowball; the groups in which the core of the integration before is masked; and what
-``Flagging`` asks for). SATURATED and DO_NOT_USE groups never get JUMP_DET of ours.
+a listed step; pixels of a snowball or a shower; the groups in which the core of the integration before is masked; and
+what ``Flagging`` asks for). SATURATED and DO_NOT_USE groups never get JUMP_DET of ours.
 """
 
 from __future__ import annotations
@@ -152,4 +152,8 @@ def group_dq(processed: Processed, integration: int, rows: slice) -> Array:
         times, asked = exposure.ramp.group_times, exposure.settings.flags
         add_followers(bits, mine, times, exposure.gain, asked, rows)
     add_snowballs(bits, processed.snowballs, integration, exposure.masked_groups, rows)
+    for shower in processed.showers:
+        if shower.integration == integration:
+            y, x = _within(shower.pixels, rows)
+            _flag(bits, np.full(len(y), shower.group), y, x)
     return bits

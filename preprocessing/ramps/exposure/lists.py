@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 from scipy.special import erfc
 
 from astrid_ml.files import whole, write_array
-from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.processed import PLACE, Processed, Shower
 from astrid_ml.preprocessing.ramps.exposure.rules import DetectorConfig
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES, COSMIC_RAY, SNOWBALL, TELEGRAPH_NOISE
@@ -20,17 +22,23 @@ JUMP_COLUMNS = ("integration", "group", "y", "x", "type", "amplitude", "snr", "p
 
 
 def with_probability(jumps: pd.DataFrame, n_tests: int) -> pd.DataFrame:
-    """Add ``probability``: one less the false-discovery rate among steps at least as significant.
+    """Add ``probability``: one less the share of false steps among those about as significant.
+
+    n_tests x erfc(|snr| / sqrt 2) false ones are expected beyond |snr|. Between each listed step and the next stronger
+    one their number rises by so much; a monotone average of that is the share at a step, not of all beyond it.
 
     Args:
         jumps: with ``snr``.
-        n_tests: differences that were tested; n_tests x erfc(|snr| / sqrt 2) false ones are expected beyond |snr|.
+        n_tests: differences that were tested.
     """
     size = jumps.snr.abs().to_numpy(float)
-    rank = np.empty(len(size))
-    rank[np.argsort(-size, kind="stable")] = np.arange(1, len(size) + 1)
-    false = n_tests * erfc(size / np.sqrt(2.0))
-    return as_jumps(jumps.assign(probability=np.clip(1 - false / rank, 0, 1).astype(np.float32)))
+    order = np.argsort(-size, kind="stable")
+    probability = np.zeros(len(size), np.float32)
+    if len(size):
+        false = n_tests * erfc(size[order] / np.sqrt(2.0))
+        share = isotonic_regression(np.diff(false, prepend=0.0)).x
+        probability[order] = np.clip(1 - share, 0, 1)
+    return as_jumps(jumps.assign(probability=probability))
 
 
 def as_jumps(table: pd.DataFrame) -> pd.DataFrame:
@@ -76,7 +84,7 @@ def _events(processed: Processed) -> list[tuple[dict[str, Any], str | None]]:
     """Every event, and the first threshold that it does not meet."""
     config = processed.exposure.settings.config
     gain = processed.exposure.gain
-    events = _rays(processed.jumps, gain, config)
+    events = _rays(_outside(processed.jumps, processed.showers), gain, config)
     for row in processed.telegraph.to_dict("records"):
         # A pixel that no two-state fit describes has only the fusion's confidence.
         confidence = min(max(float(row.get("confidence", row["r2"])), 0.0), 1.0)
@@ -86,11 +94,30 @@ def _events(processed: Processed) -> list[tuple[dict[str, Any], str | None]]:
         fit = {"fit_quality": float(row["r2"]) if np.isfinite(row["r2"]) else None}
         events.append((base | place | fit, None if confidence >= config.rtn_min_confidence else "rtn_min_confidence"))
     events += [(_ball(ball, processed), None) for ball in processed.snowballs]
+    events += [(_shower(shower, processed), None) for shower in processed.showers]
     return sorted(events, key=lambda e: _order(e[0]))
 
 
 def _order(event: dict[str, Any]) -> tuple[Any, ...]:
     return event["integration"], event["first_frame"], event["type"], str(event.get("centroid"))
+
+
+def _outside(jumps: pd.DataFrame, showers: Sequence[Shower]) -> pd.DataFrame:
+    """Steps that are part of no shower: a shower is one event."""
+    own = [
+        pd.DataFrame({"integration": one.integration, "group": one.group, "y": one.pixels[:, 0], "x": one.pixels[:, 1]})
+        for one in showers
+    ]
+    if not own:
+        return jumps
+    inside = pd.MultiIndex.from_frame(pd.concat(own).astype("int64"))
+    return jumps[~pd.MultiIndex.from_frame(jumps[list(PLACE)].astype("int64")).isin(inside)]
+
+
+def _shower(shower: Shower, processed: Processed) -> dict[str, Any]:
+    """A shower as ``detections.json`` lists it; what its pixels rose by is known of those with a step alone."""
+    base = _event("shower", shower.integration, shower.group, None, None, len(shower.pixels), 1.0)
+    return base | {"centroid": [round(shower.x, 3), round(shower.y, 3)], "box_snr": round(shower.snr, 2)}
 
 
 def _ball(ball: Snowball, processed: Processed) -> dict[str, Any]:
@@ -110,10 +137,16 @@ def _ball(ball: Snowball, processed: Processed) -> dict[str, Any]:
 
 
 def _event(
-    kind: int, integration: Any, group: Any, mean: float | None, largest: float | None, extent: int, confidence: float
+    kind: int | str,
+    integration: Any,
+    group: Any,
+    mean: float | None,
+    largest: float | None,
+    extent: int,
+    confidence: float,
 ) -> dict[str, Any]:
     return {
-        "type": CLASS_NAMES[kind],
+        "type": kind if isinstance(kind, str) else CLASS_NAMES[kind],
         "integration": int(integration),
         "first_frame": int(group),
         "mean_intensity": mean,

@@ -72,7 +72,7 @@ def _rates(exposure: Exposure, integration: int) -> tuple[Tensor, Tensor]:
     """Count rate (e-/s) of an integration by its whole ramps, and its variance, both (n_rows, n_cols)."""
     out = torch.empty(2, *exposure.ramp.shape[2:])
     for strip in exposure.strips(integration):
-        reads, noise = torch.from_numpy(strip.reads).flatten(1), torch.from_numpy(strip.noise)
+        reads, noise = torch.from_numpy(strip.reads).flatten(1), torch.tensor(strip.noise)
         found = screen(reads, noise.flatten(), exposure.sampling, exposure.settings.steps.chunk)
         out[0, strip.rows], out[1, strip.rows] = found.rate.view_as(noise), found.variance.view_as(noise)
     return out[0], out[1]
@@ -100,7 +100,7 @@ def _integration(
             reads[:, ramp.reference[rows]] = np.nan
         reads[: exposure.masked_groups, persisting[rows]] = np.nan
         first_saturated[own] = first_lost(reads[:, inner])
-        noise = torch.from_numpy(strip.noise)
+        noise = torch.tensor(strip.noise)
         here = [KnownRate(one.kind, one.rate[rows], one.variance[rows]) for one in known]
         result = detector(torch.from_numpy(reads), noise, exposure.sampling, exposure.gain, here).within(inner)
         jumps.append(result.jumps.assign(y=result.jumps.y + own.start))

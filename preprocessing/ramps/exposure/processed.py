@@ -9,10 +9,31 @@ import pandas as pd
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball
 from astrid_ml.preprocessing.ramps.ramp.codes import BACKGROUND
-from astrid_ml.types import Floats32
+from astrid_ml.types import Floats32, Ints
 
 PLACE = ("integration", "group", "y", "x")
 STEPS = (*PLACE, "type", "amplitude", "snr", "found_by")
+
+
+@dataclass(frozen=True)
+class Shower:
+    """A patch of pixels that all rise a little in one group.
+
+    Args:
+        integration: 0-based.
+        group: first group after it.
+        y: centroid row of what is certain of it.
+        x: centroid column.
+        snr: significance of the box that shows it most.
+        pixels: (k, 2) rows and columns.
+    """
+
+    integration: int
+    group: int
+    y: float
+    x: float
+    snr: float
+    pixels: Ints
 
 
 @dataclass(frozen=True)
@@ -28,6 +49,7 @@ class Processed:
         counts: pixels that could not be used, and the like.
         fitted: the columns of ``jumps``: every step that the slopes were fitted around, whatever became of it; lone
             falls have type 0.
+        showers: events.
     """
 
     exposure: Exposure
@@ -37,6 +59,7 @@ class Processed:
     features: dict[str, Floats32]
     counts: dict[str, int]
     fitted: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(STEPS)))
+    showers: list[Shower] = field(default_factory=list)
 
     @property
     def falls(self) -> pd.DataFrame:

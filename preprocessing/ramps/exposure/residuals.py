@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astrid_ml.preprocessing.ramps.steps.filters import BEND
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.steps import Steps
 from astrid_ml.types import Array, Floats, Floats32, Mask
 
 CHUNK = 16384  # pixels at once: what is kept of them stays in the cache
-DECAY = 4.0  # time constants of a decaying rate within the ramp
 _NUDGE = 1.05  # of the rate, for the share of its photons in the variance
 
 
@@ -66,7 +66,7 @@ class _Terms:
     def of(sampling: Sampling) -> _Terms:
         spacing, times = sampling.spacing.numpy(), sampling.times.numpy()
         since = 0.5 * (times[1:] + times[:-1]) - times[0]
-        decay = spacing * np.exp(-DECAY * since / (times[-1] - times[0]))
+        decay = spacing * np.exp(-BEND * since / (times[-1] - times[0]))
         read, photon, read_off, photon_off = (part.numpy() for part in sampling.terms())
         return _Terms(read, photon, read_off, photon_off, spacing, decay)
 

@@ -7,10 +7,11 @@ import pandas as pd
 
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.ramp.codes import SNOWBALL, TELEGRAPH_NOISE
-from astrid_ml.types import Floats32
+from astrid_ml.types import Floats32, Mask
 
 STRONG = 4.5  # significance of a step that counts as another one of its pixel
 REACH = 20.0  # pixels from a snowball's core within which a step may be its halo's
+RANGE = 2.5  # steps between the levels of telegraph noise: 1, and one or two transitions may be missed
 _NEIGHBOURS = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
 
 
@@ -81,6 +82,30 @@ def others(table: pd.DataFrame) -> tuple[Floats32, Floats32]:
         count = np.bincount(place, weights=strong.astype(float), minlength=1)
         out.append((count[place] - strong).astype(np.float32))
     return out[0], out[1]
+
+
+def two_levels(table: pd.DataFrame) -> Mask:
+    """Whether the steps of each candidate's pixel may be telegraph noise: up and down, and never far from two levels.
+
+    A single step may be; so may the steps of pixels that the two-state fit calls so.
+
+    Args:
+        table: group, y, x, amplitude, telegraph; ``integration`` where there are several.
+    """
+    names = [name for name in ("integration", "y", "x") if name in table]
+    ordered = table.sort_values([*names, "group"], kind="stable")
+    pixel = ordered.groupby(names, sort=False)
+    up, size = ordered.amplitude > 0, ordered.amplitude.abs()
+    level = pixel.amplitude.cumsum()
+    by = [ordered[name] for name in names]
+    high = level.groupby(by).transform("max").clip(lower=0)
+    low = level.groupby(by).transform("min").clip(upper=0)
+    both = up.groupby(by).transform("any") & (~up).groupby(by).transform("any")
+    near = high - low <= RANGE * size.groupby(by).transform("median")
+    alone = pixel.amplitude.transform("size") == 1
+    fitted = (ordered.telegraph > 0).groupby(by).transform("any")
+    out: Mask = (alone | fitted | (both & near)).reindex(table.index).to_numpy(bool)
+    return out
 
 
 def halo(table: pd.DataFrame, processed: Processed, integration: int) -> Floats32:

@@ -15,6 +15,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
 from astrid_ml.preprocessing.ramps.fusion.context import add_context
 from astrid_ml.preprocessing.ramps.fusion.fusion import LOWEST_LEVEL
+from astrid_ml.preprocessing.ramps.fusion.shown_noise import shown_noise
 from astrid_ml.preprocessing.ramps.fusion.windows import NEVER, VoxelScorer, Windows
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES, SNOWBALL
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
@@ -66,7 +67,8 @@ class _Integration:
         self.exposure, self.cube, self.search = exposure, cube, search
         self.listed = processed.jumps[processed.jumps.integration == integration]
         self.ramp, self.settings, self.sampling = exposure.ramp, exposure.settings, exposure.sampling
-        self.noise = self.ramp.noise(slice(None), slice(None))
+        self.noise = np.array(self.ramp.noise(slice(None), slice(None)))
+        self.shown = shown_noise(processed.features, integration)
         # The first groups of these pixels are not used.
         self.persisting = exposure.persisting(processed.snowballs, integration)
         since = self.sampling.times - self.sampling.times[0]
@@ -106,7 +108,9 @@ class _Integration:
         table = self._with_rules(table, tensor, rows)
         for i, name in enumerate(ANOMALIES):
             table[f"network_{name}"] = _within_one(odds[i], table) if odds is not None else np.float32(NEVER)
-        table["size"] = table.amplitude / self.noise[rows][table.y, table.x]
+        beyond = self.shown[rows][table.y, table.x]
+        table["snr"] /= beyond
+        table["size"] = table.amplitude / (self.noise[rows][table.y, table.x] * beyond)
         return table.assign(y=table.y + rows.start)
 
     def _faint(self, rows: slice) -> pd.DataFrame:

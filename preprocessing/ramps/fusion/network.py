@@ -15,6 +15,7 @@ from astrid_ml.devices import device_of, full_precision
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.exposure.lists import as_jumps
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.fusion.context import two_levels
 from astrid_ml.preprocessing.ramps.fusion.evidence import EvidenceSearch, found_by
 from astrid_ml.preprocessing.ramps.fusion.fusion import FUSIONS, Fusion, fused_probabilities, log_odds
 from astrid_ml.preprocessing.ramps.fusion.windows import VoxelScorer, Windows, mean_scorer
@@ -166,7 +167,7 @@ def kinds(table: pd.DataFrame, probability: Floats) -> Bits:
     """The class of each listed step; the steps of one pixel are judged together, but for snowballs.
 
     Args:
-        table: integration, y, x.
+        table: integration, group, y, x, amplitude, telegraph.
         probability: (n, 4).
     """
     own = probability[:, 1:].argmax(axis=1) + 1
@@ -175,7 +176,8 @@ def kinds(table: pd.DataFrame, probability: Floats) -> Bits:
     )
     logs.loc[own == SNOWBALL] = 0.0
     whole = logs.groupby([table[name] for name in _PIXEL]).transform("sum")
-    together = np.where(whole.rtn > whole.ray, TELEGRAPH_NOISE, COSMIC_RAY)
+    flickers = (whole.rtn > whole.ray).to_numpy(bool) & two_levels(table)
+    together = np.where(flickers, TELEGRAPH_NOISE, COSMIC_RAY)
     return np.where(own == SNOWBALL, SNOWBALL, together).astype(np.uint8)
 
 

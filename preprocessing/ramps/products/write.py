@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from astropy.io import fits
 
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.preprocessing.ramps.exposure.dq import group_dq, kind_of_bits, pixel_bits
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed
+from astrid_ml.preprocessing.ramps.exposure.sanity import DECAYS
 from astrid_ml.preprocessing.ramps.products.asdf_products import AsdfRamp, write_asdf_rate
 from astrid_ml.preprocessing.ramps.products.fits_planes import FitsPlanes, ImagePlane
-from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, SATURATED
+from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, JUMP_DET, PERSISTENCE, SATURATED
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
+from astrid_ml.preprocessing.ramps.steps.decays import decaying
 from astrid_ml.types import Array, Floats32
 
 FITS = (".fits", ".fits.gz", ".fits.fz", ".fit", ".fits.bz2")
@@ -239,9 +242,17 @@ def rates_of(processed: Processed, found: Summary, pixels: Array) -> Rates:
     dq = np.broadcast_to(pixels, found.jump.shape).astype(np.uint32)
     dq[found.jump] |= JUMP_DET
     dq[found.saturated] |= SATURATED
+    dq[_decaying(maps["decay_snr"])] |= PERSISTENCE
     dq[np.isnan(maps["slope"])] |= DO_NOT_USE
     share = maps["photon_share"]
     return Rates(maps["slope"] / gain, total * share, total * (1 - share), dq)
+
+
+def _decaying(snr: Floats32) -> Array:
+    """Where a pixel's rate decays, or those around it do together: its slope holds what was released, bool."""
+    around = [decaying(torch.from_numpy(one)).numpy() for one in snr]
+    found: Array = np.stack(around) | (snr > DECAYS)
+    return found
 
 
 def combined(each: Rates) -> Rates:

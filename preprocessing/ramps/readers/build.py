@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from astrid_ml.errors import UserError
+from astrid_ml.places import stem_of
 from astrid_ml.preprocessing.ramps.ramp.codes import DO_NOT_USE, NO_GAIN_VALUE, REFERENCE_PIXEL
 from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
@@ -86,7 +87,7 @@ def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
         dq=found.dq,
         pixel_dq=pixel_dq,
         reference=reference,
-        name=found.path.name.split(".")[0],
+        name=stem_of(found.path),
         file=found.path,
         mission=text_of(header, ("TELESCOP", "MISSION")),
         detector=text_of(header, ("DETECTOR", "SCA", "INSTRUME")),

@@ -5,29 +5,60 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, masked_covariance, solve_tridiagonal
 from astrid_ml.preprocessing.ramps.steps.prior import flat_prior
+from astrid_ml.stats import MAD_TO_SIGMA
 
 _DECAYS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8)  # times in which traps empty, in lengths of the ramp
 _LEAST = 7  # differences, below which a curve can be anything
+_ROUGH = 10.0  # of chi-square, and a tenth of what a decay explains: so much a better time may add
 _FASTEST = 1.5  # groups: a faster decay is all in one difference, as a ray is
 _RARE = 2 * math.log(100.0)  # odds against a decay, as chi-square: rays are commoner
+_SIDES, _PATCH = (5, 9), 9  # pixels across patches, and how many of them have to be known
+_MOST, _TOGETHER = 3.0, 5.0  # sigmas that one of them counts for at most, and that all have together
 _CLOSER = (0.35, 0.12, 0.04)  # steps in the logarithm of that time by which it is refined
 
 
-def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explained]:
+def decaying(bend: Tensor) -> Tensor:
+    """Pixels around which charge is released: one alone may not show it, those of a patch do together, (h, w) bool.
+
+    Args:
+        bend: significance of a rate that decays, (h, w); NaN where nobody knows.
+    """
+    image = bend.numpy(force=True)
+    known = np.isfinite(image)
+    found = np.zeros_like(known)
+    if known.sum() >= _PATCH:
+        values = image[known]
+        middle = np.median(values)  # what all pixels have is the detector's
+        scatter = max(MAD_TO_SIGMA * float(np.median(np.abs(values - middle))), 1.0)
+        # One ray may bend its ramp by any amount, a patch of traps bends all.
+        limited = np.where(known, np.clip((image - middle) / scatter, -_MOST, _MOST), 0.0).astype(np.float64)
+        for side in _SIDES:
+            total, count = (
+                side**2 * ndimage.uniform_filter(one, side, mode="constant") for one in (limited, known.astype(float))
+            )
+            found |= total > _TOGETHER * np.sqrt(np.maximum(count, _PATCH))
+    return torch.from_numpy(found & known).to(bend.device)
+
+
+def decays(ramps: Ramps, steps: Explained, rules: Rules, expected: Tensor) -> tuple[Tensor, Explained]:
     """The pixels that a decay explains better than their steps do, (k,), and how.
 
-    Traps that an earlier exposure filled release b (1 - exp(-t / tau)), b > 0. It costs as much as a step: a threshold.
+    Traps that an earlier exposure filled release b (1 - exp(-t / tau)), b > 0. It costs as much as a step: a threshold;
+    nothing where it is expected.
 
     Args:
         ramps: of n pixels.
         steps: how steps explain them.
         rules: when there is a step.
+        expected: where decays are (``decaying``), (n,) bool.
     """
     price = rules.threshold**2
     pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
@@ -39,9 +70,10 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
     straight, gain, released = _with_each(here, rate, shapes)
     best, which = gain.max(0)
-    # Where one step was found the decay must win alone, or nearly so while its time is rough.
-    rough = (steps.steps[pixel] > 1) | (straight - best < cost - 0.5 * price)
-    able = (released.gather(0, which[None])[0] > 0) & (best > price) & rough
+    asked = torch.where(expected[pixel], 0.0, price + _RARE)
+    # With one step or two the decay must win alone or beside the stronger, or nearly so while its time is rough.
+    rough = (steps.steps[pixel] > 2) | (straight - best < cost - asked + _ROUGH + 0.1 * best)
+    able = (released.gather(0, which[None])[0] > 0) & (best > asked.clamp(max=price)) & rough
     chosen = able.nonzero()[:, 0]
     if not len(chosen):
         return chosen, steps.part(torch.zeros_like(steps.rate, dtype=torch.bool))
@@ -52,7 +84,7 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules) -> tuple[Tensor, Explai
     left = replace(part, used=_without(part.used, first))
     time = _refined(left, first.rate.nan_to_num(0.0), time).clamp(min=float(times[0]))
     curved = explain(part, flat, rules, _decay(ramps.sampling, time))
-    wins = (curved.chi2 + curved.cost + price + _RARE < cost[chosen]) & (curved.decay > 0)
+    wins = (curved.chi2 + curved.cost + asked[chosen] < cost[chosen]) & (curved.decay > 0)
     found, won = curved.part(wins), wins.nonzero()[:, 0]
     found.values[1] = _variance(part.part(won, part.used), found, time[won])
     return pixel[chosen[wins]], found

@@ -195,13 +195,13 @@ def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
     """With the photon noise of the rate that remains without the strongest step."""
     spacing = ramps.sampling.spacing.to(ramps.difference)[:, None]
     rough = torch.where(ramps.used, ramps.difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
-    snr = ramps.solved(rough).fit().snr
-    gain = snr.square() - torch.where(snr < 0, 2 * FALLS * rules.signed, 0.0)
-    others = ramps.used.clone()
-    others[gain.argmax(0), torch.arange(gain.shape[1], device=gain.device)] = False
-    rate = replace(ramps, used=others).solved(rough).fit().rate
-    # Of a single difference nothing remains: then its own photons count.
-    return ramps.solved(torch.where(rate.isnan(), rough, rate), template)
+    fit = ramps.solved(rough).fit()
+    gain = fit.snr.square() - torch.where(fit.snr < 0, 2 * FALLS * rules.signed, 0.0)
+    at = gain.argmax(0)[None]
+    # To leave a difference out is to fit a step there; of a single one nothing remains: then its own photons count.
+    step, lowers = (part.gather(0, at)[0] for part in (fit.amplitude, fit.leverage))
+    alone = ramps.used.sum(0) < 2
+    return ramps.solved(torch.where(alone, rough, fit.rate - lowers * step), template)
 
 
 def _returning(fit: StepFit, last: Tensor) -> Tensor:
@@ -221,6 +221,7 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
     second = rows[tested.split[hit]].clone()
     second[:, 0] += 1
+    second[:, 4] = 0.0  # both were believed in together (see ``_larger_half``)
     return torch.cat([rows, second])
 
 
@@ -241,7 +242,24 @@ def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Te
     out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
     out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
     out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
+    out[:, 4] = _larger_half(out)
     # What the ramp alone tells is told by the likelihood.
     alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))
     out[:, 5] = torch.where(alone, EVIDENCE.index("likelihood"), table[:, 5])
     return out
+
+
+def _larger_half(table: Tensor) -> Tensor:
+    """What was believed of each step, (k,): of two halves that were believed in together the larger one has it.
+
+    The other, a few electrons beside a thousand, has its own significance alone.
+    """
+    believed, own = table[:, 4].clone(), table[:, 3].abs()
+    second = (believed == 0).nonzero()[:, 0]
+    place = table[:, 1].long() * (int(table[:, 0].max()) + 2) + table[:, 0].long()
+    ordered, order = place.sort()
+    at = torch.searchsorted(ordered, place[second] - 1).clamp(max=len(order) - 1)
+    first = order[at]
+    swapped = (ordered[at] == place[second] - 1) & (own[second] > own[first])
+    believed[second[swapped]], believed[first[swapped]] = table[first[swapped], 4], 0.0
+    return believed

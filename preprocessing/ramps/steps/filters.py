@@ -19,6 +19,7 @@ from astrid_ml.types import Floats
 
 CLASS_RATIO = 1.15  # neighbouring classes differ by 15 % in r: significance is off by at most 7 %, always upwards
 _LOWEST = 1e-4
+BEND = 4.0  # time constants of a decaying rate within the ramp
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Filters:
     """The filters of one class, for a read noise of 1.
 
     Args:
-        matrix: (m + 1, m + 1) float32, to multiply m + 1 reads: m signed significances, then the slope (per second).
+        matrix: (m + 2, m + 1) float32, to multiply m + 1 reads: m signed significances, that of a rate that decays,
+            then the slope (per second).
         read_term: the slope's variance is s^2 (read_term + r photon_term), in 1/s^2.
         photon_term: see ``read_term``.
         amplitude_sigma: standard deviation of a step's size, in read noises, at a typical difference.
@@ -56,13 +58,13 @@ def filters(key: tuple[tuple[float, ...], ...], number: int) -> Filters:
     step = float(np.mean(spacing))
     r = _LOWEST * CLASS_RATIO**number if number > 0 else 0.0
     read, photon = _matrices(sampling)
-    inverse = np.linalg.inv(read + (r / step) * photon)
+    inverse: Floats = np.asarray(np.linalg.inv(read + (r / step) * photon), np.float64)
     weight = inverse @ spacing
     information = float(spacing @ weight)
     free = np.diag(inverse) - weight**2 / information
     significance = (inverse - np.outer(weight, weight) / information) / np.sqrt(np.maximum(free, 1e-300))[:, None]
-    slope = weight / information
-    stacked = np.vstack([significance, slope])
+    slope: Floats = weight / information
+    stacked = np.vstack([significance, _bend(sampling, inverse, slope), slope])
     m = len(spacing)
     to_reads = np.zeros((m, m + 1))
     to_reads[np.arange(m), np.arange(m)], to_reads[np.arange(m), np.arange(m) + 1] = -1.0, 1.0
@@ -72,6 +74,16 @@ def filters(key: tuple[tuple[float, ...], ...], number: int) -> Filters:
     known = torch.from_numpy((inverse / own @ to_reads).astype(np.float32))
     known_slope = torch.from_numpy((weight[:, None] / own).astype(np.float32))
     return Filters(matrix, float(slope @ read @ slope), float(slope @ photon @ slope) / step, size, known, known_slope)
+
+
+def _bend(sampling: Sampling, inverse: Floats, slope: Floats) -> Floats:
+    """Significance of a rate that decays within the ramp beside one that does not, of differences, (m,)."""
+    spacing, times = sampling.spacing.numpy(), sampling.times.numpy()
+    since = 0.5 * (times[1:] + times[:-1]) - times[0]
+    decay = spacing * np.exp(-BEND * since / (times[-1] - times[0]))
+    weight = inverse @ (decay - spacing * (slope @ decay))
+    out: Floats = weight / np.sqrt(max(float(decay @ weight), 1e-300))
+    return out
 
 
 def _matrices(sampling: Sampling) -> tuple[Floats, Floats]:

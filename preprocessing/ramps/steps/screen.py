@@ -22,6 +22,7 @@ class Screened:
         peak: significance of the largest step, up or down; infinite where groups are unusable.
         rise: significance of the largest step upwards.
         size: standard deviation of a step's size, e-; in unusable pixels that of a whole ramp without photons.
+        bend: significance of a rate that decays, as persistence does.
     """
 
     rate: Tensor
@@ -29,6 +30,7 @@ class Screened:
     peak: Tensor
     rise: Tensor
     size: Tensor
+    bend: Tensor
 
     def part(self, where: slice) -> Screened:
         """Views of some pixels."""
@@ -44,7 +46,7 @@ def screen(reads: Tensor, noise: Tensor, sampling: Sampling, chunk: int) -> Scre
         sampling: times and reads.
         chunk: pixels whose reads fit in the cache.
     """
-    out = Screened(*(torch.full_like(noise, torch.nan) for _ in range(5)))
+    out = Screened(*(torch.full_like(noise, torch.nan) for _ in range(6)))
     for start in range(0, reads.shape[1], chunk):
         part = slice(start, start + chunk)
         _screen_chunk(reads[:, part], noise[part], sampling, out.part(part))
@@ -67,11 +69,11 @@ def _screen_chunk(reads: Tensor, noise: Tensor, sampling: Sampling, out: Screene
         where: Tensor | slice = slice(None) if len(classes) == 1 else (number == value).nonzero()[:, 0]
         bank = filters(key, int(value))
         filtered = bank.matrix.to(reads) @ (reads[:, where] - base[where])
-        lowest, highest = torch.aminmax(filtered[:-1], dim=0)
+        lowest, highest = torch.aminmax(filtered[:-2], dim=0)
         out.rise[where] = highest / noise[where]
         out.peak[where] = torch.maximum(-lowest, highest) / noise[where]
         out.size[where] = noise[where] * bank.amplitude_sigma
-        out.rate[where] = filtered[-1]
+        out.bend[where], out.rate[where] = filtered[-2] / noise[where], filtered[-1]
         photon = ratio[where].clamp(min=0) * bank.photon_term
         out.variance[where] = noise[where].square() * (bank.read_term + photon)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
-from astrid_ml.preprocessing.ramps.steps.decays import decays
+from astrid_ml.preprocessing.ramps.steps.decays import decaying, decays
 from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain, joined
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
 from astrid_ml.preprocessing.ramps.steps.prior import (
@@ -30,7 +30,7 @@ from astrid_ml.preprocessing.ramps.steps.prior import (
 from astrid_ml.preprocessing.ramps.steps.screen import Screened, known_peak, screen
 from astrid_ml.types import Count, InUnits, Positive, Share
 
-_BLOCK = 8192  # pixels fitted at once: some tens of values for each of their groups
+_BLOCK = 4096  # pixels fitted at once: some tens of values for each of their groups
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ class StepDetector:
             raise UserError("at least 3 groups", f"{n_groups}", "jumps cannot be found in so short a ramp")
         flat, sigma = reads.reshape(n_groups, -1), noise.reshape(-1)
         screened = screen(flat, sigma, sampling, self.chunk)
-        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else ())
+        bends = decaying(screened.bend.reshape(h, w)).reshape(-1)
+        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else (), bends)
         chosen, found = self._explained(tile, screened)
         rate, variance = screened.rate, screened.variance
         chi2, decay = torch.full_like(rate, torch.nan), torch.zeros_like(rate)
@@ -157,18 +158,21 @@ class StepDetector:
         h, w = tile.shape
         if not self.around:
             chosen = (screened.peak > self.screen * self.threshold).nonzero()[:, 0]
-            return chosen, self._exact(tile, chosen, flat_prior(len(chosen), chosen.device))
+            found = self._exact(tile, chosen, flat_prior(len(chosen), chosen.device))
+            return chosen, found if self.prior == "none" else self._with_decays(tile, chosen, found, found.steps > 0)
         everywhere = torch.arange(h * w, device=tile.noise.device)
         common = tile.common(screened.rise)
         prior = tile.prior(screened.rate, screened.variance, everywhere, common)
         peak = torch.maximum(screened.peak, self._known_peak(tile, everywhere, prior))
         chosen = (peak > self.screen * self.threshold).nonzero()[:, 0]
         found = self._exact(tile, chosen, prior.part(chosen))
+        # Neighbours are cleaned of the decays that patches share; single ones come last, once for each pixel.
+        found = self._with_decays(tile, chosen, found, tile.decaying[chosen] & (found.steps > 0))
         hit = torch.zeros_like(screened.peak, dtype=torch.bool)
         hit[chosen[found.steps > 0]] = True
         again = in_company(hit.reshape(h, w)).reshape(-1).nonzero()[:, 0]
         if not len(again):
-            return chosen, found
+            return chosen, self._with_decays(tile, chosen, found, found.steps > 0)
         rate, variance = screened.rate.clone(), screened.variance.clone()
         rate[chosen], variance[chosen] = found.rate.to(rate), found.variance.to(rate)
         prior = tile.prior(rate, variance, again, common)
@@ -176,7 +180,22 @@ class StepDetector:
         may = (peak > self.screen * self.threshold) | torch.isin(again, chosen)
         second = self._exact(tile, again[may], prior.part(may.nonzero()[:, 0]))
         kept = ~torch.isin(chosen, again[may])
-        return torch.cat([chosen[kept], again[may]]), joined([found.part(kept), second])
+        chosen, found = torch.cat([chosen[kept], again[may]]), joined([found.part(kept), second])
+        return chosen, self._with_decays(tile, chosen, found, found.steps > 0)
+
+    def _with_decays(self, tile: _Tile, chosen: Tensor, found: Explained, asked: Tensor) -> Explained:
+        """With decays in place of steps where these explain the ramp better; ``asked`` of which pixels, (n,) bool."""
+        for where in torch.split(asked.nonzero()[:, 0], _BLOCK):
+            ramps = Ramps.of(tile.reads, tile.noise, tile.sampling, chosen[where])
+            mine = torch.zeros_like(asked)
+            mine[where] = True
+            pixel, other = decays(ramps, found.part(mine), self._rules, tile.decaying[chosen[where]])
+            found = found.replaced(where[pixel], other)
+        return found
+
+    @property
+    def _rules(self) -> Rules:
+        return Rules(self.threshold, self.max_jumps if self.retest else 1, self.prior != "none")
 
     def _known_peak(self, tile: _Tile, where: Tensor, prior: RatePrior) -> Tensor:
         """The largest rise in each of some pixels were one of the known rates its own."""
@@ -189,14 +208,10 @@ class StepDetector:
 
     def _exact(self, tile: _Tile, chosen: Tensor, prior: RatePrior) -> Explained:
         """Fit the chosen pixels exactly; ``prior`` is theirs."""
-        rules = Rules(self.threshold, self.max_jumps if self.retest else 1, self.prior != "none")
         parts = []
         for block in torch.split(torch.arange(len(chosen), device=chosen.device), _BLOCK):
             ramps = Ramps.of(tile.reads, tile.noise, tile.sampling, chosen[block])
-            found = explain(ramps, prior.part(block), rules)
-            if rules.signed:
-                found = found.replaced(*decays(ramps, found, rules))
-            parts.append(found)
+            parts.append(explain(ramps, prior.part(block), self._rules))
         return joined(parts)
 
     def _average(self, tile: _Tile, screened: Screened, found: FoundSteps, fixed: Tensor) -> None:
@@ -223,6 +238,7 @@ class _Tile:
         sampling: times and reads.
         shape: rows and columns.
         known: count rates from elsewhere.
+        decaying: where charge is released, (n,) bool.
     """
 
     reads: Tensor
@@ -230,6 +246,7 @@ class _Tile:
     sampling: Sampling
     shape: tuple[int, int]
     known: tuple[KnownRate, ...]
+    decaying: Tensor
 
     def part(self, where: Tensor) -> tuple[Tensor, Tensor]:
         """Reads and noise of some pixels."""

@@ -174,6 +174,16 @@ def small_cube(seed: int) -> Floats32:
     return ((light + random.normal(0, 10.0, light.shape)) / 1.8).astype(np.float32)
 
 
+def test_dots_within_a_name_stay(tmp_path: Path) -> None:
+    """Two exposures that differ behind the first dot have folders of their own names."""
+    names = ("a03_sky.1_rn5", "a03_sky.2_rn5", "night.1")
+    raw = small_ramps(tmp_path / "raw", *names)
+    PredictRamps(str(raw), str(tmp_path / "out"), LOAD).run()
+    folders = sorted(path.name for path in (tmp_path / "out").iterdir() if (path / "detections.json").is_file())
+    assert folders == sorted(names)
+    assert (tmp_path / "out" / "night.1" / "night.1_rate.fits").is_file()
+
+
 def small_ramps(folder: Path, *names: str) -> Path:
     folder.mkdir()
     for seed, name in enumerate(names):

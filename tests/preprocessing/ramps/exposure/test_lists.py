@@ -55,15 +55,30 @@ BALL = Snowball(
 FLICKER = {"integration": 0, "y": 3, "x": 4, "amplitude": 60.0, "transitions": 5, "r2": 0.8, "first_frame": 2}
 
 
-def test_probability_is_one_less_the_false_discovery_rate() -> None:
-    """Of 10^6 tests that are noise alone, all steps beyond a level are false: the rate says so."""
+def test_probability_is_one_less_the_false_ones_at_each_step() -> None:
+    """Of 10^6 tests that are noise alone: what is expected between a step and the next stronger one, made monotone."""
     snr = np.array([-3.0, 8.0, 4.0, 6.0])
     table = with_probability(pd.DataFrame([jump(1, 0, i, 50.0, snr=s) for i, s in enumerate(snr)]), 1_000_000)
-    beyond = [(np.abs(snr) >= abs(s)).sum() for s in snr]
-    expected = [1 - min(2e6 * norm.sf(abs(s)) / n, 1.0) for s, n in zip(snr, beyond, strict=True)]
-    assert table["probability"].to_numpy() == pytest.approx(expected, abs=1e-6)
+    beyond = 2e6 * norm.sf([8.0, 6.0, 4.0, 3.0])
+    expected = np.clip(1 - np.diff(beyond, prepend=0.0), 0, 1)
+    assert table["probability"].to_numpy()[[1, 3, 2, 0]] == pytest.approx(expected, abs=1e-6)
     assert (table["probability"][0], table["probability"][2]) == (0.0, 0.0)  # 63 are expected beyond 4 sigma
     assert table["probability"][1] > 0.999999
+
+
+def test_probabilities_are_true_of_the_faintest_listed_ones_too() -> None:
+    """Rays of all sizes among noise beyond 4.5 sigma: of the steps that are called p, a share p is real."""
+    random, tests = np.random.default_rng(3), 3_000_000
+    false = norm.isf(random.random(tests // 4) * norm.sf(3.5) * 2 / 2)[: int(2 * tests * norm.sf(3.5))]
+    real = np.exp(random.uniform(np.log(3.5), np.log(200), 400))
+    snr, true = np.concatenate([false, real]), np.arange(len(false) + len(real)) >= len(false)
+    listed = snr > 4.5
+    steps = pd.DataFrame([jump(1, i // 1000, i % 1000, 50.0, snr=s) for i, s in enumerate(snr[listed])])
+    chance, true = with_probability(steps, tests)["probability"].to_numpy(), true[listed]
+    unsure = chance < 0.9
+    assert unsure.sum() >= 15 and chance[unsure].mean() == pytest.approx(true[unsure].mean(), abs=0.2)
+    assert true[chance > 0.99].mean() > 0.99
+    assert (np.diff(chance[np.argsort(snr[listed])]) >= 0).all()
 
 
 def test_more_tests_make_a_step_less_probable() -> None:

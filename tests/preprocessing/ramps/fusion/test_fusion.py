@@ -157,7 +157,8 @@ def test_who_found_it() -> None:
 
 
 def test_steps_of_a_pixel_are_judged_together_but_for_snowballs() -> None:
-    table = pd.DataFrame({"integration": 0, "y": [1, 1, 1, 2], "x": [1, 1, 1, 2]})
+    table = pd.DataFrame({"integration": 0, "group": [1, 4, 7, 2], "y": [1, 1, 1, 2], "x": [1, 1, 1, 2]})
+    table = table.assign(amplitude=[50.0, -50.0, 60.0, 40.0], telegraph=0.0)
     probability = np.array([[0, 0.6, 0.4, 0], [0, 0.01, 0.99, 0], [0, 0.1, 0, 0.9], [0, 0.9, 0.1, 0]])
     assert kinds(table, probability).tolist() == [TELEGRAPH_NOISE, TELEGRAPH_NOISE, SNOWBALL, COSMIC_RAY]
 

@@ -188,6 +188,21 @@ def test_charge_that_traps_release_is_no_step() -> None:
     assert float((found.group == 25).double().sum()) > 0.95 * n and len(found.group) < 1.05 * n
 
 
+def test_each_half_of_a_split_ray_has_its_own_significance() -> None:
+    """A ray at the end of a group, or at its beginning, leaves little for one difference: that row is no 100 sigma."""
+    times, random = (
+        ReadTimes.of_pattern([[4 * k + j for j in range(1, 5)] for k in range(10)], 1.0),
+        np.random.default_rng(11),
+    )
+    n = 200
+    when = random.choice([21.2, 21.5, 22.5, 23.5], n)
+    groups = electrons(times, 1.0, when, random.uniform(8, 100, n) * NOISE, random)
+    found = steps(groups, times)
+    fine = found.amplitude.abs() / found.snr.abs().clamp(min=1e-3)
+    noise = NOISE / 2  # of a mean of four reads
+    assert len(found.group) > n and bool((fine > 0.8 * noise).all()) and bool((fine < 4 * noise).all())
+
+
 @pytest.mark.parametrize("n_groups", [8, 10, 50])
 def test_rays_are_no_decays(n_groups: int) -> None:
     """Early ones too, which a fast decay resembles most."""
@@ -198,7 +213,7 @@ def test_rays_are_no_decays(n_groups: int) -> None:
     ramps = Ramps.of(torch.from_numpy(groups).float(), torch.full((n,), NOISE), Sampling.of(times), torch.arange(n))
     rules = Rules(4.5, None, True)
     found = explain(ramps, flat_prior(n), rules)
-    pixel, _ = decays(ramps, found, rules)
+    pixel, _ = decays(ramps, found, rules, torch.zeros(len(found.rate), dtype=torch.bool))
     assert len(pixel) <= 2
 
 
