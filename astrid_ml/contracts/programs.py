@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from astrid_ml.types import Floats32, Ints
 
@@ -42,7 +42,13 @@ class FittedProgram(Program, Protocol):
 
 @runtime_checkable
 class FitsItself(Protocol):
-    """A task whose training is not ours: no optimizer, no epochs, no weights."""
+    """A task that is fitted at once: no optimizer, no epochs, no weights to train.
+
+    Args:
+        apart: why what it fits on several folds does not become one checkpoint.
+    """
+
+    apart: ClassVar[str]
 
     def fit_fold(self, datamodule: Any) -> None:
         """Learn from the training fold, where it learns at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -201,7 +202,8 @@ def member_tables(members: Sequence[tuple[Task, Any]], source: SampleSource, row
         for chosen, batch in streams[first]:
             made = {first: batch} | {key: next(streams[key])[1] for key in others}
             for (task, data), own in zip(members, parts, strict=True):
-                device = next(task.network.parameters()).device
+                held = next(itertools.chain(task.network.parameters(), task.network.buffers()), None)
+                device = torch.device("cpu") if held is None else held.device
                 moved = {name: value.to(device) for name, value in made[id(data)].items()}
                 columns = {name: to_numpy(value) for name, value in task.scores(moved).items()}
                 own.append(pd.DataFrame({"row": chosen, **columns}))
