@@ -59,3 +59,11 @@ class FitsItself(Protocol):
         Raises:
             UserError: it does not take the batch, or what it gives are no scores.
         """
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A task with something to be fitted once its network is trained; the result is part of its weights."""
+
+    def settle(self, datamodule: Any) -> None:
+        """Fit it, with the weights that are kept, on the folds of training and validation."""

@@ -59,8 +59,9 @@ class CurveTrees(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *others: Any) -> None:
         found = {name[len(prefix) :]: value for name, value in state_dict.items() if name.startswith(prefix)}
-        self._check(ClassTrees.from_arrays(found))
-        self._keep(found)
+        if found:  # of a training that goes on there are none yet
+            self._check(ClassTrees.from_arrays({name: value.cpu() for name, value in found.items()}))
+            self._keep(found)
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def _check(self, trees: ClassTrees) -> None:

@@ -94,16 +94,22 @@ class HierarchyTask(Task):
         world in which all siblings are equally frequent (Elkan 2001). A node without a training object has probability
         0: nothing is known of it. Where no sibling has one, neither has their parent, and all of them have 0.
         """
-        logits = self.logits(batch).double()
-        absent = self.loss.absent
-        prior = torch.where(absent, 0.0, self.loss.weights.double().clamp(min=1e-12).log())
-        shifted = (logits - prior).masked_fill(absent & ~self._alone(absent), -torch.inf)
-        conditional = sibling_log_softmax(shifted, self.taxonomy.sibling_groups)
-        parent = torch.from_numpy(self.taxonomy.parent).to(logits.device)
-        out = conditional.clone()
+        out = self.conditionals(batch).clone()
+        parent = torch.from_numpy(self.taxonomy.parent).to(out.device)
         for number in range(1, out.shape[1]):
             out[:, number] += out[:, parent[number]]
         return out.exp()
+
+    def conditionals(self, batch: Batch) -> Tensor:
+        """(B Q, n_nodes) float64: logarithms of each node's probability, given its parent."""
+        prior = torch.where(self.loss.absent, 0.0, self.loss.weights.double().clamp(min=1e-12).log())
+        return self.only_present(self.logits(batch).double() - prior)
+
+    def only_present(self, logits: Tensor) -> Tensor:
+        """A log-softmax over siblings, in which those without a training object take no part."""
+        absent = self.loss.absent
+        shifted = logits.masked_fill(absent & ~self._alone(absent), -torch.inf)
+        return sibling_log_softmax(shifted, self.taxonomy.sibling_groups)
 
     def _alone(self, absent: Tensor) -> Tensor:
         """(n_nodes,) nodes whose siblings are absent with them: a softmax over none of them has no value."""

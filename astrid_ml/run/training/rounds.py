@@ -18,7 +18,7 @@ from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import columns_of, rows_of
-from astrid_ml.contracts.programs import FitsItself
+from astrid_ml.contracts.programs import FitsItself, Settles
 from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
@@ -181,12 +181,22 @@ def trained(
                 int(config["seed"]),
                 data,
             )
+            outcome = settled(task, datamodule, outcome)
         stage.outputs["weights"] = digest_of(dict(outcome.state_dict))
     if not outcome.is_global_zero:
         return None
     keep_weights(checkpoints, outcome.state_dict)
     marks.leave(stage, kept={"history": outcome.history.to_dict("list"), "best_score": outcome.best_score})
     return Mark(stage, {}, {"history": outcome.history.to_dict("list")}), dict(outcome.state_dict)
+
+
+def settled(task: ModelTask, datamodule: ModelData, outcome: FitOutcome) -> FitOutcome:
+    """The outcome of a training with what the task fits after it, if anything."""
+    if not isinstance(task, Settles) or not outcome.is_global_zero:
+        return outcome
+    task.load_state_dict(outcome.state_dict)
+    task.settle(datamodule)
+    return replace(outcome, state_dict=task.state_dict())
 
 
 def scored(

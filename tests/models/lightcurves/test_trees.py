@@ -14,9 +14,12 @@ from astrid_ml.build import build, plain
 from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.config import compose
+from astrid_ml.contracts.programs import Settles
 from astrid_ml.errors import UserError
+from astrid_ml.models.lightcurves.boosting import asked_rows
 from astrid_ml.models.lightcurves.trees import CurveTrees, table_of
-from astrid_ml.models.tasks.trees import TreesTask, asked_rows
+from astrid_ml.models.tasks.hybrid import HybridTask
+from astrid_ml.models.tasks.trees import TreesTask
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 from astrid_ml.run.training.rounds import PREDICTION_NODES
@@ -47,7 +50,7 @@ def source(n: int = 120) -> MemorySource:
 def parts() -> tuple[dict[str, Any], TreesTask, Any, MemorySource]:
     words = ["experiment=lightcurves_sim", "model=lightcurve_trees", "datamodule.windows=[4,16,64]",
              "datamodule.static=[MWEBV]", "datamodule.log_static=[]", "datamodule.redshift=[]",
-             "paths.run_dir=run", "paths.sweep_dir=sweep", "model.task.trees=20"]  # fmt: skip
+             "paths.run_dir=run", "paths.sweep_dir=sweep", "model.boosting.trees=20"]  # fmt: skip
     config: dict[str, Any] = plain(compose("train", words))
     task, data, made = build(config["model"]["task"]), build(config["datamodule"]), source()
     fold = np.array(["train", "train", "val", "test"])[np.arange(120) // 3 % 4]
@@ -120,3 +123,46 @@ def test_what_cannot_be_is_refused(parts: tuple[dict[str, Any], TreesTask, Any, 
         CurveTrees([], "elasticc2", CurveFeatures()).load_state_dict(task.network.state_dict())
     with pytest.raises(UserError, match="columns over leaves"):
         CurveTrees(["MWEBV"], "transient_periodic", CurveFeatures()).load_state_dict(task.network.state_dict())
+
+
+def test_network_and_trees_answer_as_one(
+    parts: tuple[dict[str, Any], TreesTask, Any, MemorySource], tmp_path: Path
+) -> None:
+    """The weighted mean of log-probabilities in each family, its share chosen on validation and kept."""
+    _, trees, data, made = parts
+    words = ["experiment=lightcurves_sim", "model=lightcurve_hybrid_small", "datamodule.windows=[4,16,64]",
+             "datamodule.static=[MWEBV]", "datamodule.log_static=[]", "datamodule.redshift=[]",
+             "paths.run_dir=run", "paths.sweep_dir=sweep", "model.boosting.trees=20"]  # fmt: skip
+    config: dict[str, Any] = plain(compose("train", words))
+    torch.manual_seed(0)
+    task: HybridTask = build(config["model"]["task"])
+    assert isinstance(task, Settles) and not isinstance(trees, Settles)
+    task.prepare_for(data)
+    rows = data.rows["test"]
+    fresh = task.predict_table(data, made, rows)  # as in training: the network alone
+    task.settle(data)
+    assert 0 <= float(task.share) < 0.5  # the network has learned nothing
+    for name, value in trees.network.state_dict().items():
+        assert torch.equal(value, task.trees.state_dict()[name]), name
+    leaves = [f"score_{name}" for name in task.taxonomy.leaves]
+    truth = made.index["label"].iloc[data.rows["val"]].map(task.taxonomy.node_of_label)
+
+    def loss(share: float) -> float:
+        task.share.fill_(share)
+        table = task.predict_table(data, made, data.rows["val"]).set_index("row")
+        p = [float(table.loc[row, f"score_{node}"].map(np.log).mean()) for row, node in truth.items()]
+        return -float(np.mean(p))
+
+    chosen = float(task.share)
+    others = {share: loss(share) for share in (0.0, 0.25, 0.5, 1.0)}
+    assert loss(chosen) < min(others.values()) + 0.02  # the loss of the choice is over all levels of the tree
+    task.share.fill_(1.0)
+    pd.testing.assert_frame_equal(task.predict_table(data, made, rows), fresh)
+    task.share.fill_(0.0)
+    pd.testing.assert_frame_equal(task.predict_table(data, made, rows), trees.predict_table(data, made, rows))
+    task.share.fill_(0.3)
+    table = task.predict_table(data, made, rows)
+    np.testing.assert_allclose(table[leaves].sum(axis=1), 1, atol=1e-6)
+    record = Record("lightcurves", {name: config[name] for name in PREDICTION_NODES}, statistics=data.statistics)
+    save_model(tmp_path / "best.ckpt", task.state_dict(), record)
+    pd.testing.assert_frame_equal(load_model(tmp_path / "best.ckpt").score(made, rows), table)
