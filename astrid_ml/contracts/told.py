@@ -10,6 +10,7 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.types import Ints
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -19,6 +20,14 @@ class EmbedsQuestions(Protocol):
 
     def embed_questions(self, batch: dict[str, Tensor]) -> Tensor | None:
         """(B Q, width), in the order of the rows of ``scores``; None of a network that does not tell."""
+
+
+@runtime_checkable
+class OrdersLayers(Protocol):
+    """A network whose parts were not made in the order from input to output, and that says which that is."""
+
+    def layers_in_order(self) -> list[torch.nn.Module]:
+        """Its parts, the one that answers last."""
 
 
 @runtime_checkable

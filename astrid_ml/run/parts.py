@@ -39,6 +39,7 @@ from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
 from astrid_ml.run.raw import refuse_few, refuse_store_of_raw, refuse_without_room
+from astrid_ml.run.training.begin import begin
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
 
@@ -77,6 +78,7 @@ def check_parts(config: dict[str, Any]) -> None:
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
         check_batch(task, datamodule, judge)
+        begin(task, config)
         check_optimizer(config, trust)
 
 

@@ -77,6 +77,10 @@ class CurveNetwork(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} must define states")
 
+    def layers_in_order(self) -> list[nn.Module]:
+        """See :class:`astrid_ml.contracts.told.OrdersLayers`: what reads the sequence stands before the head."""
+        return [part for part in self.children() if part is not self.head] + [self.head]
+
     def more(self, values: Tensor) -> list[Tensor]:
         """Further columns of the tokens (N, extra)."""
         return []

@@ -18,7 +18,7 @@ from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import columns_of, rows_of
-from astrid_ml.contracts.programs import FitsItself, Settles
+from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
@@ -28,7 +28,8 @@ from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
-from astrid_ml.run.training.fit import FitOutcome, fit
+from astrid_ml.run.training.begin import Beginning, begin, seen_before
+from astrid_ml.run.training.fit import FitOutcome, fit, settled
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
@@ -56,6 +57,7 @@ class Round:
         datamodule: with the dataset attached, for pictures.
         task: what was trained.
         is_global_zero: False in further DDP processes, which have nothing to write.
+        begun: what the network began with, if anything.
     """
 
     validation: pd.DataFrame
@@ -68,6 +70,7 @@ class Round:
     datamodule: ModelData
     task: ModelTask
     is_global_zero: bool = True
+    begun: Beginning | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class RoundWork:
         judge: of the task.
         log: of the run's stages.
         writes: False in further processes of one training, which have nothing to write.
+        begun: what the network began with, if anything.
     """
 
     config: dict[str, Any]
@@ -91,6 +95,7 @@ class RoundWork:
     judge: Judge
     log: StageLog
     writes: bool = True
+    begun: Beginning | None = None
 
     @property
     def folds(self) -> pd.DataFrame:
@@ -114,6 +119,8 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     marks, checkpoint = Marks(folder, work.writes), folder / "checkpoints" / "best.ckpt"
     task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
+    if (begun := begin(task, config)) is not None:
+        work = replace(work, begun=replace(begun, seen=seen_before(config, dataset, datamodule.rows["test"])))
     if work.writes and work.number == 0:
         work.plan.keep(dataset.path)  # no sooner: nothing of a run that is refused stays in the store
     fitted = trained(work, task, datamodule, marks, loggers)
@@ -136,6 +143,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
         scoring.seconds,
         datamodule,
         task,
+        begun=work.begun,
     )
 
 
@@ -188,15 +196,6 @@ def trained(
     keep_weights(checkpoints, outcome.state_dict)
     marks.leave(stage, kept={"history": outcome.history.to_dict("list"), "best_score": outcome.best_score})
     return Mark(stage, {}, {"history": outcome.history.to_dict("list")}), dict(outcome.state_dict)
-
-
-def settled(task: ModelTask, datamodule: ModelData, outcome: FitOutcome) -> FitOutcome:
-    """The outcome of a training with what the task fits after it, if anything."""
-    if not isinstance(task, Settles) or not outcome.is_global_zero:
-        return outcome
-    task.load_state_dict(outcome.state_dict)
-    task.settle(datamodule)
-    return replace(outcome, state_dict=task.state_dict())
 
 
 def scored(
@@ -324,6 +323,7 @@ def make_record(
         sets={"counts": counts, "split": work.plan.name, "hash": work.plan.hash},
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
         baselines=baselines,
+        note="" if work.begun is None else work.begun.words(),
     )
 
 

@@ -23,6 +23,7 @@ from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, 
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.stages import StageLog, table_digest
+from astrid_ml.run.training.begin import with_digest
 from astrid_ml.run.training.join import join_rounds
 from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.requeue import requeued
@@ -54,6 +55,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
     check_name(str(config["name"]))
     check_parts(config)
     check_trackers(config["logger"])
+    config = with_digest(config)
     folder = Path(config["paths"]["run_dir"])
     with owned_folder(folder):
         finished = open_run_folder(folder, config)
