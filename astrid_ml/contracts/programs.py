@@ -42,13 +42,9 @@ class FittedProgram(Program, Protocol):
 
 @runtime_checkable
 class FitsItself(Protocol):
-    """A task that is fitted at once: no optimizer, no epochs, no weights to train.
+    """A task that is fitted at once: no optimizer, no epochs, no weights to train."""
 
-    Args:
-        apart: why what it fits on several folds does not become one checkpoint.
-    """
-
-    apart: ClassVar[str]
+    apart: ClassVar[str]  # why what it fits on several folds does not become one checkpoint
 
     def fit_fold(self, datamodule: Any) -> None:
         """Learn from the training fold, where it learns at all."""

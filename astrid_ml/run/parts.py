@@ -11,6 +11,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import begin
 from astrid_ml.config import domains
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
@@ -39,7 +40,6 @@ from astrid_ml.models.tasks.task import Task
 from astrid_ml.nearest import nearest
 from astrid_ml.pipeline.contract import check_pipeline
 from astrid_ml.run.raw import refuse_few, refuse_store_of_raw, refuse_without_room
-from astrid_ml.run.training.begin import begin
 from astrid_ml.run.trial import check_task, try_batch
 from astrid_ml.splits.plan import Split
 

@@ -13,6 +13,7 @@ import pandas as pd
 from pytorch_lightning import seed_everything
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import Beginning, begin, seen_before
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.novelty import with_novelty
@@ -28,7 +29,6 @@ from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
-from astrid_ml.run.training.begin import Beginning, begin, seen_before
 from astrid_ml.run.training.fit import FitOutcome, fit, settled
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import with_digest
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.contracts.scoring import HasPurpose
@@ -23,7 +24,6 @@ from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, 
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.stages import StageLog, table_digest
-from astrid_ml.run.training.begin import with_digest
 from astrid_ml.run.training.join import join_rounds
 from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.requeue import requeued

@@ -31,7 +31,7 @@ def names() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class GroupsAsked:
     """Where questions stand in groups of epochs.
 
     Args:
@@ -85,7 +85,7 @@ def statistics(
         modulus: (B,) distance moduli, NaN where none is known.
     """
     row, count = grouped.last(seen)
-    asked = Asked(grouped, epochs[grouped.rows], row, count, softening)
+    asked = GroupsAsked(grouped, epochs[grouped.rows], row, count, softening)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         columns, shades = _moments(asked)
         nearer = np.full((len(seen), 1, 1), np.nan) if modulus is None else 10 ** (0.4 * (modulus - MODULUS))
@@ -102,7 +102,7 @@ def statistics(
     return np.where(np.isfinite(out), out, np.nan)
 
 
-def _moments(asked: Asked) -> tuple[list[Floats], list[Floats]]:
+def _moments(asked: GroupsAsked) -> tuple[list[Floats], list[Floats]]:
     """From ``count`` to ``share_negative``; and the four brightnesses that colours are made of."""
     _, flux, error, detected, _ = asked.epochs.T
     n = asked.count.astype(np.float64)
@@ -130,7 +130,7 @@ def _moments(asked: Asked) -> tuple[list[Floats], list[Floats]]:
     return columns, [high, mean, level, last]
 
 
-def _times(asked: Asked, now: Floats) -> list[Floats]:
+def _times(asked: GroupsAsked, now: Floats) -> list[Floats]:
     """From ``time_of_maximum`` to ``fall``."""
     days, flux, _, detected, _ = asked.epochs.T
     place = asked.grouped.place
@@ -155,7 +155,7 @@ def _times(asked: Asked, now: Floats) -> list[Floats]:
     return [*map(np.arcsinh, columns), *map(asked.soft, slopes)]
 
 
-def _changes(asked: Asked) -> list[Floats]:
+def _changes(asked: GroupsAsked) -> list[Floats]:
     """From ``steepest_rise`` to ``stetson_k``: what an epoch says beside the one before it, and beside the mean so far.
 
     Stetson (1996, PASP 108, 851) takes residuals from the mean of the whole curve; these are from the weighted mean up
@@ -186,7 +186,7 @@ def _changes(asked: Asked) -> list[Floats]:
     ]
 
 
-def _trend(asked: Asked) -> list[Floats]:
+def _trend(asked: GroupsAsked) -> list[Floats]:
     """``trend`` and ``trend_snr``: the slope of a weighted straight line, and how sure it is."""
     days, flux, error, _, _ = asked.epochs.T
     begin = np.arange(len(flux)) - asked.grouped.place

@@ -19,7 +19,6 @@ from astrid_ml.contracts.told import OrdersLayers
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.inputs import CHECKPOINT, require
-from astrid_ml.run.environment import flattened
 from astrid_ml.shipped import network_file
 from astrid_ml.types import Ints
 
@@ -181,9 +180,10 @@ def _inside(key: str, layers: tuple[str, ...]) -> bool:
 
 def _differing(there: Any, here: Any) -> str:
     """Keys of the network in which two configurations differ, at the checkpoint's values."""
-    one, other = dict(flattened(there or {}, "model.network")), dict(flattened(here or {}, "model.network"))
-    keys = [key for key in one if one[key] != other.get(key) and not key.endswith(".taxonomy")]
-    return " ".join(f"{key}={one[key]}" for key in keys[:4])
+    if not isinstance(there, Mapping) or not isinstance(here, Mapping):
+        return ""
+    keys = [key for key in there if there[key] != here.get(key) and key != "taxonomy"]
+    return " ".join(f"model.network.{key}={there[key]}" for key in keys[:4])
 
 
 def seen_before(config: Mapping[str, Any], dataset: PreparedDataset, test: Ints) -> int:

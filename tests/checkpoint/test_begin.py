@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from astrid_ml.build import build, plain
+from astrid_ml.checkpoint.begin import begin, layers_of, seen_before, with_digest
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
@@ -17,7 +18,6 @@ from astrid_ml.config import compose
 from astrid_ml.contracts.columns import columns_of
 from astrid_ml.errors import UserError
 from astrid_ml.run.environment import run_identity
-from astrid_ml.run.training.begin import begin, layers_of, seen_before, with_digest
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.training.train import train
 from tests.made.untrained import WORDS, Untrained, untrained
