@@ -16,6 +16,7 @@ from astrid_ml.datamodules.curve_features import features
 from astrid_ml.datamodules.draws import each, uniform
 from astrid_ml.datamodules.features import Standardiser, scale_of, scaled
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
+from astrid_ml.datamodules.questions import ask, followed, last_seen, shorten
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
@@ -189,14 +190,21 @@ class CurveDataModule(PreparedDataModule):
 
     def features_at(self, source: SampleSource, rows: Ints) -> Floats32:
         """What is computed of curves at each window, (n, W, F); NaN where there are too few epochs."""
-        assert self.curve_features is not None
+        made = self.curve_features or CurveFeatures(self.softening)
         flat, offsets = source.ragged("epochs", rows)
         lengths = np.diff(offsets)
         asked = ask(
             torch.from_numpy(np.array(flat)), torch.from_numpy(lengths), torch.tensor(self.windows), self.forced
         )
         modulus = distance_modulus(self.best_redshift(rows_of(source, rows, ["id", *self.redshift])))
-        return self.curve_features.of(flat, lengths, asked[0].numpy(), asked[1].numpy().astype(np.float64), modulus)
+        return made.of(flat, lengths, asked[0].numpy(), asked[1].numpy().astype(np.float64), modulus)
+
+    def measured_questions(self, source: SampleSource, rows: Ints) -> Floats32:
+        """See :class:`astrid_ml.contracts.told.MeasuresQuestions`: features at each window, and the static columns."""
+        found = self.features_at(source, rows)
+        static = rows_of(source, rows, ["id", *self.standardiser.columns]).drop(columns="id").to_numpy(np.float32)
+        beside = np.broadcast_to(static[:, None], (*found.shape[:2], static.shape[1]))
+        return np.concatenate([found, beside], axis=2)
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         """Every object at every window; in training also at random epochs."""
@@ -301,46 +309,3 @@ class CurveDataModule(PreparedDataModule):
                 elif name.startswith("HOSTGAL"):
                     index.loc[moved, name] = np.nan
         return made.values, made.offsets, index
-
-
-def ask(epochs: Tensor, lengths: Tensor, days: Tensor, forced: bool = False) -> tuple[Tensor, Tensor]:
-    """What may be seen at each day: epochs up to the last detection by then, one at least.
-
-    Args:
-        epochs: (N, 5), ascending in time within an object: days since time zero, flux, error, detected, wavelength.
-        lengths: (B,).
-        days: (Q,); infinity asks for the whole curve, at the time of the last epoch that may be seen.
-        forced: all epochs by then may be seen.
-
-    Returns:
-        Numbers of epochs (B, Q), and the days since time zero that have passed (B, Q).
-    """
-    n = len(lengths)
-    owner = torch.repeat_interleave(torch.arange(n), lengths)
-    starts = torch.cumsum(lengths, 0) - lengths
-    place = torch.arange(len(epochs)) - starts[owner] + 1
-    counts = place if forced else place * (epochs[:, 3] > 0)  # epochs up to here, where here is a detection
-    seen = torch.ones((n, len(days)), dtype=torch.int64)
-    for column, day in enumerate(days.tolist()):
-        here = torch.where(epochs[:, 0] <= day, counts, 0)
-        seen[:, column] = torch.zeros(n, dtype=torch.int64).scatter_reduce(0, owner, here, "amax").clamp(min=1)
-    last = epochs[(starts + seen.max(dim=1).values - 1), 0].clamp(min=0.0)
-    return seen, torch.where(torch.isfinite(days), days, last[:, None])
-
-
-def followed(epochs: Floats32, offsets: Ints) -> bool:
-    """Whether any of these curves goes on after its last detection."""
-    return bool((epochs[offsets[1:] - 1, 3] == 0).any()) if len(epochs) else False
-
-
-def last_seen(epochs: Tensor, lengths: Tensor, queries: Tensor) -> Tensor:
-    """Days since time zero of the last epoch that each question sees, (B, Q); 0 before time zero."""
-    starts = torch.cumsum(lengths, 0) - lengths
-    return epochs[starts[:, None] + queries - 1, 0].clamp(min=0.0)
-
-
-def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """The first ``kept`` (B,) epochs of each object of ``lengths`` (B,)."""
-    starts = torch.cumsum(lengths, 0) - lengths
-    place = torch.arange(len(epochs)) - torch.repeat_interleave(starts, lengths)
-    return epochs[place < torch.repeat_interleave(kept, lengths)], kept
