@@ -12,11 +12,10 @@ from torch import Tensor
 
 from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.datamodules.curve_features import features
+from astrid_ml.datamodules.curve_features import ask, features, followed, last_seen, shorten
 from astrid_ml.datamodules.draws import each, uniform
 from astrid_ml.datamodules.features import Standardiser, scale_of, scaled
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
-from astrid_ml.datamodules.questions import ask, followed, last_seen, shorten
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
+
+from torch.nn import Parameter
+from torch.optim import Optimizer
 
 from astrid_ml.errors import UserError
 from astrid_ml.models.lightcurves.boosting import Boosting
@@ -18,12 +22,21 @@ class TreesTask(HierarchyTask):
         network: a :class:`astrid_ml.models.lightcurves.trees.CurveTrees`.
         taxonomy: a shipped tree or a YAML file.
         boosting: how they are fitted.
+        optimizer: not used; what each task is given.
+        scheduler: not used.
     """
 
     apart: ClassVar[str] = "trees of several folds have other sizes"
     predict_members = None  # type: ignore[assignment]
 
-    def __init__(self, network: CurveTrees, taxonomy: str, boosting: Boosting) -> None:
+    def __init__(
+        self,
+        network: CurveTrees,
+        taxonomy: str,
+        boosting: Boosting,
+        optimizer: Callable[[Iterable[Parameter]], Optimizer] | None = None,
+        scheduler: Callable[[Optimizer], Any] | None = None,
+    ) -> None:
         super().__init__(network, taxonomy, 0.0, False)
         self.boosting = boosting
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.datamodules.curve_features import ask
 from astrid_ml.datamodules.curves import CurveDataModule
 from astrid_ml.datamodules.draws import each
-from astrid_ml.datamodules.questions import ask
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
