@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.classes import ClassTrees
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
@@ -69,9 +70,18 @@ class TreeBaseline:
 
 
 def called(fitted: Mapping[str, Any], x: Floats32) -> Any:
-    """The leaf that the trees call at each question: texts (n, W) of what is measured, (n, W, F)."""
-    arrays = {name: value for name, value in fitted.items() if name not in ("kind", "leaves")}
-    log_p = ClassTrees.from_arrays(arrays).log_probabilities(x.reshape(-1, x.shape[2]).astype(np.float64))
+    """The leaf that the trees call at each question: texts (n, W) of what is measured, (n, W, F).
+
+    Raises:
+        UserError: these are no trees, or trees on other columns.
+    """
+    made = ClassTrees.from_arrays({name: value for name, value in fitted.items() if name not in ("kind", "leaves")})
+    asked = {member.features for member in made.members}
+    if len(fitted.get("leaves", ())) != len(made.classes) or asked != {x.shape[2]}:
+        got = f"{len(fitted.get('leaves', ()))} leaves, {max(asked)} columns"
+        expected = f"baseline trees of {len(made.classes)} leaves on {x.shape[2]} columns"
+        raise UserError(expected, got, "evaluate with the datamodule of the checkpoint")
+    log_p = made.log_probabilities(x.reshape(-1, x.shape[2]).astype(np.float64))
     return np.array(fitted["leaves"], dtype=object)[log_p.argmax(axis=1)].reshape(x.shape[:2])
 
 

@@ -10,6 +10,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from astrid_ml.contracts.told import ComparesQuestions, MeasuresQuestions
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.baseline import COLUMN, TreeBaseline, called, put_baseline, words
@@ -107,3 +108,7 @@ def test_called_needs_what_was_written() -> None:
     fitted = TreeBaseline(trees=40, questions=1).fit(TREE, [(x, nodes, np.ones(60, dtype=bool))])
     assert fitted is not None and fitted["leaves"] == sorted(LEAVES[:2], key=lambda name: TREE.position[name])
     assert (called(fitted, x)[:, 1] == [LEAVES[number % 2] for number in range(60)]).mean() > 0.9
+    with pytest.raises(UserError, match="2 leaves on 2 columns"):
+        called(fitted, x[:, :, :2])
+    with pytest.raises(UserError, match="2 leaves on 3 columns"):
+        called({**fitted, "leaves": fitted["leaves"][:1]}, x)
