@@ -56,7 +56,7 @@ class Beginning:
         return {**asdict(self), "fresh": list(self.fresh)}
 
     def words(self) -> str:
-        """One sentence for the card."""
+        """One sentence for the checkpoint, which names no folder of this machine."""
         held = {
             "full": "all were trained on",
             "partial": "the first half of the layers was held",
@@ -64,7 +64,9 @@ class Beginning:
         }
         new = f"; {', '.join(self.fresh)} began at random" if self.fresh else ""
         seen = f"; {self.seen} samples of the test fold were in their training" if self.seen else ""
-        return f"Weights began as those of {self.source} ({self.weights[:12]}); {held[self.mode]}{new}{seen}."
+        return (
+            f"Weights began as those of {Path(self.source).name} ({self.weights[:12]}); {held[self.mode]}{new}{seen}."
+        )
 
 
 def file_of(init: str) -> Path:
