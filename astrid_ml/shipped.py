@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
@@ -61,6 +62,24 @@ def shipped(name: str) -> Shipped:
             "install astrid-ml again",
         )
     return Shipped(name, json.loads(content), known[name])
+
+
+def network_file(name: str) -> Path:
+    """The checkpoint of a network that comes with the package.
+
+    Raises:
+        UserError: there is none of this name, or its file is not the one that the card describes.
+    """
+    known = {key: card for key, card in cards().items() if card.get("file", "").endswith(".ckpt")}
+    if name not in known:
+        there = f"a network of the package: {', '.join(sorted(known)) or 'there is none yet'}"
+        raise UserError(f"init=CKPT, the best.ckpt of a run, or {there}", f"{name}, which is neither", "check the path")
+    path = Path(str(files("astrid_ml").joinpath(*_FOLDER.split("/"), known[name]["file"])))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    if digest != known[name]["sha256"]:
+        got = f"{digest[:12]}, not {str(known[name]['sha256'])[:12]}: the installed file was changed"
+        raise UserError(f"the file of {name} with the digest of its card", got, "install astrid-ml again")
+    return path
 
 
 def _bytes(file: str) -> bytes:

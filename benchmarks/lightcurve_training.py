@@ -49,7 +49,15 @@ def simulated_lengths(n: int) -> Tensor:
 class PaddedGRU(CurveGRU):
     """The same network and weights on curves that are filled up to 500 epochs."""
 
-    def forward(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
+    def forward(
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        static: Tensor,
+        queries: Tensor,
+        elapsed: Tensor,
+        features: Tensor | None = None,
+    ) -> Tensor:
         padded, _ = pad(values, lengths, LONGEST)
         return super().forward(padded.flatten(0, 1), torch.full_like(lengths, LONGEST), static, queries, elapsed)
 

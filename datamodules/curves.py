@@ -12,12 +12,13 @@ from torch import Tensor
 
 from astrid_ml.contracts.columns import Columns, columns_of, rows_of
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.datamodules.curve_features import features
+from astrid_ml.datamodules.curve_features import ask, features, followed, last_seen, shorten
 from astrid_ml.datamodules.draws import each, uniform
-from astrid_ml.datamodules.features import Standardiser
+from astrid_ml.datamodules.features import Standardiser, scale_of, scaled
 from astrid_ml.datamodules.prepared import Batch, PreparedDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
 from astrid_ml.preprocessing.lightcurves.select.presence import DRAWS, Presence, facts_of_curves
@@ -39,6 +40,9 @@ class CurveDataModule(PreparedDataModule):
     non-detections that the selection kept because a later detection followed them. With ``forced`` it sees all epochs
     by that day.
 
+    With ``curve_features`` there are also ``features`` (B, Q, 2 F): at each question what the epochs that it sees give,
+    standardised, then flags that say what is missing.
+
     Args:
         taxonomy: a shipped tree or a YAML file; labels that it does not know are left out.
         static: names of static columns; each becomes a standardised value and a flag that says it is missing.
@@ -55,6 +59,7 @@ class CurveDataModule(PreparedDataModule):
             class; None leaves nothing out. See :class:`astrid_ml.preprocessing.lightcurves.select.presence.Presence`.
         forced: questions see forced photometry after the last detection, which the data must keep
             (``preprocessing/lightcurves/selection=forced``).
+        curve_features: features that are computed of the epochs beside them; None for none.
         batch_size, eval_batch_size, num_workers, balance, undersample_ratio: as in the base class.
     """
 
@@ -71,6 +76,7 @@ class CurveDataModule(PreparedDataModule):
         augmentation: Augmentation | None = None,
         presence: Presence | None = None,
         forced: bool = False,
+        curve_features: CurveFeatures | None = None,
         batch_size: Count = 256,
         eval_batch_size: Count = 1024,
         num_workers: Whole = 0,
@@ -89,7 +95,7 @@ class CurveDataModule(PreparedDataModule):
         self.windows, self.days = [float(day) for day in windows], [float(day) for day in days]
         self.softening, self.extra_queries = softening, extra_queries
         self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
-        self.presence, self.forced = presence, forced
+        self.presence, self.forced, self.curve_features = presence, forced, curve_features
 
     @property
     def classes(self) -> list[str]:
@@ -129,6 +135,7 @@ class CurveDataModule(PreparedDataModule):
         lengths = torch.tensor([3, 3])
         leaves = self.taxonomy.level_nodes(self.taxonomy.n_levels)
         asked = torch.tensor([[1, 3], [1, 3]])
+        width = 2 * len(self.curve_features.names) if self.curve_features else 0
         return {
             "values": features(epochs, lengths, self.softening),
             "lengths": lengths,
@@ -138,6 +145,7 @@ class CurveDataModule(PreparedDataModule):
             "elapsed": torch.tensor([[1.0, 9.0], [1.0, 9.0]]),
             "days": torch.tensor([[1.0, 16.0], [1.0, 16.0]]),
             "seen_days": torch.tensor([[0.0, 9.0], [0.0, 9.0]]),
+            **({"features": torch.zeros(2, 2, width)} if width else {}),
         }
 
     def usable(self, index: Columns) -> Mask:
@@ -164,7 +172,7 @@ class CurveDataModule(PreparedDataModule):
         return chosen
 
     def fit_statistics(self, source: SampleSource, train_rows: Ints) -> dict[str, Any]:
-        """Mean and spread of the static columns over the training objects.
+        """Mean and spread of the static columns over the training objects, and of what is computed of some curves.
 
         Raises:
             UserError: questions are to see what follows the last detection, and nothing does in any object.
@@ -173,7 +181,29 @@ class CurveDataModule(PreparedDataModule):
             got = "curves that all end with a detection"
             fix = "add preprocessing/lightcurves/selection=forced, or leave out datamodule.forced"
             raise UserError("datamodule.forced=true with data that keep what follows the last detection", got, fix)
-        return self.standardiser.fit(self.static_columns(rows_of(source, train_rows, self.standardiser.columns)))
+        out = self.standardiser.fit(self.static_columns(rows_of(source, train_rows, self.standardiser.columns)))
+        if self.curve_features is not None:
+            some = np.sort(np.random.default_rng(0).permutation(train_rows)[:SOME])
+            out["curve_features"] = scale_of(self.features_at(source, some).reshape(-1, len(self.curve_features.names)))
+        return out
+
+    def features_at(self, source: SampleSource, rows: Ints) -> Floats32:
+        """What is computed of curves at each window, (n, W, F); NaN where there are too few epochs."""
+        made = self.curve_features or CurveFeatures(self.softening)
+        flat, offsets = source.ragged("epochs", rows)
+        lengths = np.diff(offsets)
+        asked = ask(
+            torch.from_numpy(np.array(flat)), torch.from_numpy(lengths), torch.tensor(self.windows), self.forced
+        )
+        modulus = distance_modulus(self.best_redshift(rows_of(source, rows, ["id", *self.redshift])))
+        return made.of(flat, lengths, asked[0].numpy(), asked[1].numpy().astype(np.float64), modulus)
+
+    def measured_questions(self, source: SampleSource, rows: Ints) -> Floats32:
+        """See :class:`astrid_ml.contracts.told.MeasuresQuestions`: features at each window, and the static columns."""
+        found = self.features_at(source, rows)
+        static = rows_of(source, rows, ["id", *self.standardiser.columns]).drop(columns="id").to_numpy(np.float32)
+        beside = np.broadcast_to(static[:, None], (*found.shape[:2], static.shape[1]))
+        return np.concatenate([found, beside], axis=2)
 
     def make_batch(self, source: SampleSource, rows: Ints, generator: torch.Generator | None, train: bool) -> Batch:
         """Every object at every window; in training also at random epochs."""
@@ -206,17 +236,22 @@ class CurveDataModule(PreparedDataModule):
         queries, elapsed = ask(epochs, lengths, asked, self.forced)
         days_of_each = torch.where(torch.isfinite(asked), asked, elapsed)  # a whole curve is as old as its last epoch
         if generator is not None:
-            more, when = self._random_queries(epochs, lengths, generator)
-            queries, elapsed = torch.cat([queries, more], dim=1), torch.cat([elapsed, when], dim=1)
+            beside, when = self._random_queries(epochs, lengths, generator)
+            queries, elapsed = torch.cat([queries, beside], dim=1), torch.cat([elapsed, when], dim=1)
         seen_days = last_seen(epochs, lengths, queries[:, : len(days)])
         epochs, lengths = shorten(epochs, lengths, queries.max(dim=1).values)
         static = torch.zeros((len(rows), 0))
         if self.standardiser.columns:
             static = self.standardiser.apply(self.static_columns(index), self.statistics)
         z = self.best_redshift(index)
-        modulus = torch.from_numpy(distance_modulus(z))
+        modulus = distance_modulus(z)
+        more: dict[str, Tensor] = {}
+        if self.curve_features is not None:
+            seen, now = queries.numpy(), elapsed.numpy().astype(np.float64)
+            found = self.curve_features.of(epochs.numpy(), lengths.numpy(), seen, now, modulus)
+            more["features"] = scaled(found, self.statistics["curve_features"])
         return {
-            "values": features(epochs, lengths, self.softening, torch.from_numpy(z), modulus),
+            "values": features(epochs, lengths, self.softening, torch.from_numpy(z), torch.from_numpy(modulus)),
             "lengths": lengths,
             "static": static,
             "y": torch.from_numpy(self._nodes(index)),
@@ -224,6 +259,7 @@ class CurveDataModule(PreparedDataModule):
             "elapsed": elapsed,
             "days": days_of_each,
             "seen_days": seen_days,
+            **more,
         }
 
     def best_redshift(self, index: pd.DataFrame) -> Floats:
@@ -272,46 +308,3 @@ class CurveDataModule(PreparedDataModule):
                 elif name.startswith("HOSTGAL"):
                     index.loc[moved, name] = np.nan
         return made.values, made.offsets, index
-
-
-def ask(epochs: Tensor, lengths: Tensor, days: Tensor, forced: bool = False) -> tuple[Tensor, Tensor]:
-    """What may be seen at each day: epochs up to the last detection by then, one at least.
-
-    Args:
-        epochs: (N, 5), ascending in time within an object: days since time zero, flux, error, detected, wavelength.
-        lengths: (B,).
-        days: (Q,); infinity asks for the whole curve, at the time of the last epoch that may be seen.
-        forced: all epochs by then may be seen.
-
-    Returns:
-        Numbers of epochs (B, Q), and the days since time zero that have passed (B, Q).
-    """
-    n = len(lengths)
-    owner = torch.repeat_interleave(torch.arange(n), lengths)
-    starts = torch.cumsum(lengths, 0) - lengths
-    place = torch.arange(len(epochs)) - starts[owner] + 1
-    counts = place if forced else place * (epochs[:, 3] > 0)  # epochs up to here, where here is a detection
-    seen = torch.ones((n, len(days)), dtype=torch.int64)
-    for column, day in enumerate(days.tolist()):
-        here = torch.where(epochs[:, 0] <= day, counts, 0)
-        seen[:, column] = torch.zeros(n, dtype=torch.int64).scatter_reduce(0, owner, here, "amax").clamp(min=1)
-    last = epochs[(starts + seen.max(dim=1).values - 1), 0].clamp(min=0.0)
-    return seen, torch.where(torch.isfinite(days), days, last[:, None])
-
-
-def followed(epochs: Floats32, offsets: Ints) -> bool:
-    """Whether any of these curves goes on after its last detection."""
-    return bool((epochs[offsets[1:] - 1, 3] == 0).any()) if len(epochs) else False
-
-
-def last_seen(epochs: Tensor, lengths: Tensor, queries: Tensor) -> Tensor:
-    """Days since time zero of the last epoch that each question sees, (B, Q); 0 before time zero."""
-    starts = torch.cumsum(lengths, 0) - lengths
-    return epochs[starts[:, None] + queries - 1, 0].clamp(min=0.0)
-
-
-def shorten(epochs: Tensor, lengths: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """The first ``kept`` (B,) epochs of each object of ``lengths`` (B,)."""
-    starts = torch.cumsum(lengths, 0) - lengths
-    place = torch.arange(len(epochs)) - torch.repeat_interleave(starts, lengths)
-    return epochs[place < torch.repeat_interleave(kept, lengths)], kept

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
+from astrid_ml.types import Array
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,27 @@ class Standardiser:
         """Mean and standard deviation of each column over these rows, as plain lists."""
         if not self.columns:
             return {}
-        values = self._values(index)
-        counted = np.isfinite(values).sum(axis=0)
-        safe = np.where(counted > 0, np.nansum(values, axis=0) / np.maximum(counted, 1), 0.0)
-        spread = np.sqrt(np.nansum((values - safe) ** 2, axis=0) / np.maximum(counted, 1))
-        return {
-            "columns": list(self.columns),
-            "mean": safe.tolist(),
-            "std": np.where(spread > 0, spread, 1.0).tolist(),
-        }
+        return {"columns": list(self.columns), **scale_of(self._values(index))}
 
     def apply(self, index: pd.DataFrame, statistics: dict[str, Any]) -> Tensor:
         """Standardise with the statistics of :meth:`fit`; values are limited to +-10 standard deviations."""
-        values = self._values(index)
-        scaled = (values - np.asarray(statistics["mean"])) / np.asarray(statistics["std"])
-        missing = ~np.isfinite(scaled)
-        both = np.concatenate([np.clip(np.where(missing, 0.0, scaled), -10, 10), missing], axis=1)
-        return torch.from_numpy(both.astype(np.float32))
+        return scaled(self._values(index), statistics)
+
+
+def scale_of(values: Array) -> dict[str, list[float]]:
+    """Mean and standard deviation of each column of (n, F), NaN left out, as plain lists."""
+    counted = np.isfinite(values).sum(axis=0)
+    safe = np.where(counted > 0, np.nansum(values, axis=0) / np.maximum(counted, 1), 0.0)
+    spread = np.sqrt(np.nansum((values - safe) ** 2, axis=0) / np.maximum(counted, 1))
+    return {"mean": safe.tolist(), "std": np.where(spread > 0, spread, 1.0).tolist()}
+
+
+def scaled(values: Array, statistics: Mapping[str, Any]) -> Tensor:
+    """(..., F) -> (..., 2 F) float32: values by :func:`scale_of`, limited to +-10 and 0 where missing; then flags."""
+    found = (values - np.asarray(statistics["mean"])) / np.asarray(statistics["std"])
+    missing = ~np.isfinite(found)
+    both = np.concatenate([np.clip(np.where(missing, 0.0, found), -10, 10), missing], axis=-1)
+    return torch.from_numpy(both.astype(np.float32))
 
 
 def _holds_numbers(column: pd.Series[Any]) -> bool:

@@ -73,7 +73,7 @@ def can_join(task: ModelTask, judge: Any) -> str:
         judge: of the run.
     """
     if isinstance(task, FitsItself):
-        return "a program that is not ours is in no checkpoint"
+        return task.apart
     for part, ability, method in ((task, JoinsMembers, "predict_members"), (judge, JudgesMembers, "fit_members")):
         if not isinstance(part, ability):
             return f"{type(part).__name__} has no {method}"

@@ -137,8 +137,9 @@ class Record:
         members: of a checkpoint that holds the networks of several folds as one: of each the ``statistics`` of its own
             training set, and ``tested``, the hashes of the samples that it alone never saw. ``calibration`` holds the
             calibration of each under ``members``. None where there is one network.
-        baselines: what the network is compared with, of a binary task: see
-            :class:`astrid_ml.evaluation.baselines.fit.Baselines`; None where nothing was fitted.
+        baselines: what the network is compared with: of a binary task see
+            :class:`astrid_ml.evaluation.baselines.fit.Baselines`, of a tree of classes
+            :class:`astrid_ml.evaluation.tree.baseline.TreeBaseline`; None where nothing was fitted.
     """
 
     domain: str

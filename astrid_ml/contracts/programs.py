@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from astrid_ml.types import Floats32, Ints
 
@@ -42,7 +42,9 @@ class FittedProgram(Program, Protocol):
 
 @runtime_checkable
 class FitsItself(Protocol):
-    """A task whose training is not ours: no optimizer, no epochs, no weights."""
+    """A task that is fitted at once: no optimizer, no epochs, no weights to train."""
+
+    apart: ClassVar[str]  # why what it fits on several folds does not become one checkpoint
 
     def fit_fold(self, datamodule: Any) -> None:
         """Learn from the training fold, where it learns at all."""
@@ -53,3 +55,11 @@ class FitsItself(Protocol):
         Raises:
             UserError: it does not take the batch, or what it gives are no scores.
         """
+
+
+@runtime_checkable
+class Settles(Protocol):
+    """A task with something to be fitted once its network is trained; the result is part of its weights."""
+
+    def settle(self, datamodule: Any) -> None:
+        """Fit it, with the weights that are kept, on the folds of training and validation."""

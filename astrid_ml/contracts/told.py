@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
 
 from astrid_ml.contracts.pipeline import SampleSource
-from astrid_ml.types import Ints
+from astrid_ml.types import Floats32, Ints
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 
@@ -19,6 +20,31 @@ class EmbedsQuestions(Protocol):
 
     def embed_questions(self, batch: dict[str, Tensor]) -> Tensor | None:
         """(B Q, width), in the order of the rows of ``scores``; None of a network that does not tell."""
+
+
+@runtime_checkable
+class OrdersLayers(Protocol):
+    """A network whose parts were not made in the order from input to output, and that says which that is."""
+
+    def layers_in_order(self) -> list[torch.nn.Module]:
+        """Its parts, the one that answers last."""
+
+
+@runtime_checkable
+class MeasuresQuestions(Protocol):
+    """A datamodule whose samples are asked at several windows, and that measures what is seen at each."""
+
+    def measured_questions(self, source: SampleSource, rows: Ints) -> Floats32:
+        """(n, W, F), the windows in the order of predictions; NaN where nothing can be said."""
+
+
+@runtime_checkable
+class ComparesQuestions(Protocol):
+    """A judge that compares the answers to questions with those of trees on what is measured."""
+
+    @property
+    def baseline(self) -> Any:
+        """A :class:`astrid_ml.evaluation.tree.baseline.TreeBaseline`; None compares with none."""
 
 
 @runtime_checkable

@@ -13,7 +13,7 @@ from astrid_ml.referee.verdicts import DIFFERENT, UNKNOWN, WITHOUT_DATA, Compare
 # What tasks of this project write beside the scores of their classes.
 OF_TASKS = (
     *("index_row", "logit"),
-    *("days", "seen_days", "novelty_p"),  # of light curves
+    *("days", "seen_days", "novelty_p", "baseline_class"),  # of light curves
     *("evidence", "quiet_area", "fusion", "fusion_without_network"),  # of ramps
 )
 _OF_CLASS = re.compile(r"(?:score|p)_(?P<tree>.+)|(?P<voxel>.+)_(?:true|false)")

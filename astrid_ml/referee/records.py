@@ -118,6 +118,8 @@ def identity(bundle: Bundle) -> Compared:
     found = compare(record["identity"], run_identity(config), what="identity of the configuration")
     found = found.also(compare(record["seeds"], seeds, what="seeds"))
     found = found.also(compare(record["name"], config["name"], what="name"))
+    begun = (record.get("init") or {}).get("weights")
+    found = found.also(compare(begun, config.get("init_weights"), what="weights that the networks began with"))
     if bundle.text != yaml.safe_dump(bundle.written, sort_keys=False, allow_unicode=True):
         found = found.also(Compared(DIFFERENT, "config.yaml holds more than its values: keys twice, or comments"))
     prepared = [stage["inputs"].get("identity") for stage in record["stages"] if stage["name"] == "prepare"]

@@ -52,6 +52,7 @@ def card_content(report: RunReport) -> dict[str, Any]:
         "How well it does": {"fold": names.fold(report.headline_fold), **_metrics(report)},
         "Where it does well and where not": _breakdown(report),
         "Trained on": {"dataset": dataset.get("fingerprint"), **(dataset.get("counts") or {})},
+        **({"Weights began as": record["init"]} if record.get("init") else {}),
         "Labels": record.get("labels") or {},
         "Split": {"name": split.get("name"), "hash": split.get("hash"), **(split.get("account") or {})},
         "Leak audit": {

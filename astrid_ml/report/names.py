@@ -20,6 +20,8 @@ METRICS = {
     "aucpr_minus_baseline_column": "AUCPR less that of the best single column",
     "baseline_trees_aucpr": "AUCPR of boosted trees",
     "aucpr_minus_baseline_trees": "AUCPR less that of boosted trees",
+    "baseline_macro_f1": "macro-F1 of boosted trees on features",
+    "macro_f1_minus_baseline": "macro-F1 less that of boosted trees on features",
     "prevalence": "prevalence (AUCPR of a guess)",
     "end_to_end_completeness": "end-to-end completeness (detected and called real, of all known sources)",
     "roc_auc": "ROC AUC",

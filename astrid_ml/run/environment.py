@@ -23,7 +23,13 @@ FREE = (
     "callbacks.checkpoint_",
 )
 # Keys that came later, at the value with which a run computes what it did without them.
-LATER = {"trainer.accumulate_grad_batches": 1, "survey": None, "schemas": None}
+LATER = {
+    "trainer.accumulate_grad_batches": 1,
+    "survey": None,
+    "schemas": None,
+    "init_mode": "full",
+    "init_weights": None,
+}
 
 
 def run_identity(config: Mapping[str, Any]) -> str:
@@ -37,7 +43,8 @@ def run_identity(config: Mapping[str, Any]) -> str:
 def deciding(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration as ``a.b.c`` -> value, without what decides nothing."""
     flat = dict(flattened(lasting(with_defaults(config))))
-    kept = {key: value for key, value in flat.items() if not key.startswith(FREE)}
+    # What a network begins with is told by its weights, wherever their file lies.
+    kept = {key: value for key, value in flat.items() if not key.startswith(FREE) and key != "init"}
     return {key: value for key, value in kept.items() if key not in LATER or value != LATER[key]}
 
 

@@ -11,6 +11,7 @@ import torch
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import begin
 from astrid_ml.config import domains
 from astrid_ml.contracts.batches import MakesBatches
 from astrid_ml.contracts.check import ContractError, called, check_part
@@ -77,6 +78,7 @@ def check_parts(config: dict[str, Any]) -> None:
         task, loss = build(config["model"]["task"], trust), build(config.get("loss"), trust)
         check_purposes(task, judge, loss if "loss" in config["model"]["task"] else None)
         check_batch(task, datamodule, judge)
+        begin(task, config)
         check_optimizer(config, trust)
 
 

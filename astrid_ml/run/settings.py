@@ -33,6 +33,9 @@ class RunSettings:
         shard: the part of the work that this command does.
         format: of tables beside parquet.
         schemas: of messages that do not bring theirs; null where they lie beside them.
+        init: a checkpoint, or a network of the package, with whose weights the network begins.
+        init_mode: which of them are trained on.
+        init_weights: their digest, which the run writes.
     """
 
     name: str
@@ -50,6 +53,9 @@ class RunSettings:
     shard: Shard | None = None
     format: Format | Sequence[Format] | None = None
     schemas: str | None = None
+    init: str | None = None
+    init_mode: Literal["full", "partial", "frozen"] = "full"
+    init_weights: str | None = None
 
 
 @dataclass(frozen=True)

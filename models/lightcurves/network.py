@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from astrid_ml.errors import UserError
 from astrid_ml.models.lightcurves.attention import CausalBlock
 from astrid_ml.models.lightcurves.encoding import EpochEncoding
 from astrid_ml.models.lightcurves.head import QueryHead
 from astrid_ml.models.lightcurves.packing import pack, places, scan
 from astrid_ml.models.lightcurves.pooling import RunningPool
+from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Count, Decay
 
@@ -38,6 +40,7 @@ class CurveNetwork(nn.Module):
         dropout: in the head.
         grid: of the wavelengths.
         extra: columns of a token beside its encoding.
+        features: what is computed of a curve at each question, which the head sees too; None for nothing.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class CurveNetwork(nn.Module):
         dropout: float,
         grid: int,
         extra: int = 0,
+        features: CurveFeatures | None = None,
     ) -> None:
         super().__init__()
         n_static = 2 * len(static)
@@ -60,7 +64,9 @@ class CurveNetwork(nn.Module):
         self.pool = RunningPool(width + state, width)
         self.norm = nn.LayerNorm(state + self.pool.size)
         nodes = len(load_taxonomy(taxonomy).nodes)
-        self.head = QueryHead(state + self.pool.size, n_static, nodes, latent, dropout)
+        self.computed = features_branch(2 * len(features.names), latent, dropout) if features else None
+        seen = state + self.pool.size + (latent if features else 0)
+        self.head = QueryHead(seen, n_static, nodes, latent, dropout)
 
     def states(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """(N, state): what is kept of each curve after each of its epochs.
@@ -71,11 +77,23 @@ class CurveNetwork(nn.Module):
         """
         raise TypeError(f"{type(self).__name__} must define states")
 
+    def layers_in_order(self) -> list[nn.Module]:
+        """See :class:`astrid_ml.contracts.told.OrdersLayers`: what reads the sequence stands before the head."""
+        return [part for part in self.children() if part is not self.head] + [self.head]
+
     def more(self, values: Tensor) -> list[Tensor]:
         """Further columns of the tokens (N, extra)."""
         return []
 
-    def forward(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
+    def forward(
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        static: Tensor,
+        queries: Tensor,
+        elapsed: Tensor,
+        features: Tensor | None = None,
+    ) -> Tensor:
         """Node logits (B, Q, n_nodes).
 
         Args:
@@ -84,24 +102,47 @@ class CurveNetwork(nn.Module):
             static: (B, S).
             queries: (B, Q) how many epochs each question may see, from 1 to the object's length.
             elapsed: (B, Q) days since time zero at each question.
+            features: (B, Q, 2 F) what is computed of the epochs at each question, of a network that asks for it.
         """
-        out: Tensor = self.head(self.read(values, lengths, static, queries), static, elapsed, queries)
+        out: Tensor = self.head(self.read(values, lengths, static, queries, features), static, elapsed, queries)
         return out
 
-    def embed_curves(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor) -> Tensor:
+    def embed_curves(
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        static: Tensor,
+        queries: Tensor,
+        elapsed: Tensor,
+        features: Tensor | None = None,
+    ) -> Tensor:
         """What the last layer sees when each object is asked last, (B, latent); arguments as of ``forward``."""
         last = queries.argmax(dim=1, keepdim=True)
         seen, when = queries.gather(1, last), elapsed.gather(1, last)
-        return self.head.known(self.read(values, lengths, static, seen), static, when, seen)[:, 0]
+        if features is not None:
+            features = features.gather(1, last[..., None].expand(-1, -1, features.shape[2]))
+        return self.head.known(self.read(values, lengths, static, seen, features), static, when, seen)[:, 0]
 
     def embed_questions(
-        self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, elapsed: Tensor
+        self,
+        values: Tensor,
+        lengths: Tensor,
+        static: Tensor,
+        queries: Tensor,
+        elapsed: Tensor,
+        features: Tensor | None = None,
     ) -> Tensor:
         """What the last layer sees at each question, (B, Q, latent); arguments as of ``forward``."""
-        return self.head.known(self.read(values, lengths, static, queries), static, elapsed, queries)
+        return self.head.known(self.read(values, lengths, static, queries, features), static, elapsed, queries)
 
-    def read(self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor) -> Tensor:
-        """(B, Q, width): what is kept of each curve at each question; arguments as of ``forward``."""
+    def read(
+        self, values: Tensor, lengths: Tensor, static: Tensor, queries: Tensor, features: Tensor | None = None
+    ) -> Tensor:
+        """(B, Q, width): what is kept of each curve at each question; arguments as of ``forward``.
+
+        Raises:
+            UserError: the batches have no features where the network asks for them.
+        """
         tokens = self.measured(torch.cat([self.encode(values), *self.more(values)], dim=1))
         if self.whose is not None:
             tokens = tokens + torch.repeat_interleave(self.whose(static).to(tokens.dtype), lengths, dim=0)
@@ -111,7 +152,22 @@ class CurveNetwork(nn.Module):
         seen = self.pool(torch.cat([tokens, states.to(tokens.dtype)], dim=1), lengths, queries)
         found = torch.cat([states[starts[:, None] + queries - 1].to(seen.dtype), seen], dim=2)
         out: Tensor = self.norm(found)
-        return out
+        if self.computed is None:
+            return out
+        if features is None:
+            raise UserError(
+                "batches with the features that the network asks for",
+                "no datamodule.curve_features",
+                "choose model=lightcurve_hybrid, which sets both",
+            )
+        return torch.cat([out, self.computed(features).to(out.dtype)], dim=2)
+
+
+def features_branch(columns: int, latent: int, dropout: float) -> nn.Sequential:
+    """(B, Q, columns) -> (B, Q, latent)."""
+    return nn.Sequential(
+        nn.Linear(columns, latent), nn.GELU(), nn.Dropout(dropout), nn.Linear(latent, latent), nn.LayerNorm(latent)
+    )
 
 
 class CurveGRU(CurveNetwork):
@@ -126,6 +182,7 @@ class CurveGRU(CurveNetwork):
         latent: width of the head.
         dropout: between the layers and in the head.
         grid: of the wavelengths.
+        features: what is computed of a curve at each question, which the head sees too; None for nothing.
     """
 
     def __init__(
@@ -138,8 +195,9 @@ class CurveGRU(CurveNetwork):
         latent: Count = 192,
         dropout: Decay = 0.2,
         grid: Count = 12,
+        features: CurveFeatures | None = None,
     ) -> None:
-        super().__init__(static, taxonomy, width, hidden, latent, dropout, grid)
+        super().__init__(static, taxonomy, width, hidden, latent, dropout, grid, features=features)
         self.gru = nn.GRU(width, hidden, num_layers=layers, dropout=dropout if layers > 1 else 0.0)
 
     def states(self, tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -165,6 +223,7 @@ class CurveTransformer(CurveNetwork):
         latent: width of the head.
         dropout: in the blocks and the head.
         grid: of the wavelengths.
+        features: what is computed of a curve at each question, which the head sees too; None for nothing.
     """
 
     def __init__(
@@ -178,8 +237,9 @@ class CurveTransformer(CurveNetwork):
         latent: Count = 192,
         dropout: Decay = 0.2,
         grid: Count = 12,
+        features: CurveFeatures | None = None,
     ) -> None:
-        super().__init__(static, taxonomy, width, width, latent, dropout, grid, 2 * frequencies)
+        super().__init__(static, taxonomy, width, width, latent, dropout, grid, 2 * frequencies, features)
         periods = torch.logspace(math.log10(0.5), math.log10(2000.0), frequencies)
         self.omega = nn.Parameter(2 * math.pi * 100 / periods)  # the time column counts hundreds of days
         self.blocks = nn.Sequential(*(CausalBlock(width, heads, dropout) for _ in range(layers)))

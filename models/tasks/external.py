@@ -40,6 +40,7 @@ class ExternalTask(Task):
     """
 
     purpose: ClassVar[str] = "binary"
+    apart: ClassVar[str] = "a program that is not ours is in no checkpoint"
     predict_members = None  # type: ignore[assignment]  # what was fitted on a fold is in no checkpoint
 
     def __init__(self, program: Program) -> None:

@@ -23,7 +23,8 @@ class HierarchyTask(Task):
     """Train a network that returns (B, Q, n_nodes) logits: Q questions about each object, all trained at once.
 
     Args:
-        network: called with ``values`` (N, F), ``lengths`` (B,), ``static`` (B, S), ``queries`` and ``elapsed`` (B, Q).
+        network: called with ``values`` (N, F), ``lengths`` (B,), ``static`` (B, S), ``queries`` and ``elapsed`` (B, Q),
+            and ``features`` (B, Q, 2 F) where the datamodule computes them.
         taxonomy: a shipped tree or a YAML file.
         alpha: decay of the loss with depth.
         weighted: inverse-frequency weights.
@@ -65,24 +66,21 @@ class HierarchyTask(Task):
 
     def logits(self, batch: Batch) -> Tensor:
         """Node logits of every question, (B Q, n_nodes), the questions of an object together."""
-        names = ("values", "lengths", "static", "queries", "elapsed")
-        out: Tensor = self.network(*(batch[name] for name in names))
+        out: Tensor = self.network(*asked(batch))
         return out.flatten(0, 1)
 
     def embed_batch(self, batch: Batch) -> Tensor | None:
         """See :class:`astrid_ml.contracts.scoring.EmbedsBatches`: each object as it is seen last."""
         embed: Any = getattr(self.network, "embed_curves", None)
-        names = ("values", "lengths", "static", "queries", "elapsed")
-        out: Tensor | None = None if embed is None else embed(*(batch[name] for name in names))
+        out: Tensor | None = None if embed is None else embed(*asked(batch))
         return out
 
     def embed_questions(self, batch: Batch) -> Tensor | None:
         """See :class:`astrid_ml.contracts.told.EmbedsQuestions`."""
         embed: Any = getattr(self.network, "embed_questions", None)
-        names = ("values", "lengths", "static", "queries", "elapsed")
         if embed is None:
             return None
-        out: Tensor = embed(*(batch[name] for name in names))
+        out: Tensor = embed(*asked(batch))
         return out[:, : batch["days"].shape[1]].flatten(0, 1)
 
     def compute_loss(self, batch: Batch) -> Tensor:
@@ -96,16 +94,22 @@ class HierarchyTask(Task):
         world in which all siblings are equally frequent (Elkan 2001). A node without a training object has probability
         0: nothing is known of it. Where no sibling has one, neither has their parent, and all of them have 0.
         """
-        logits = self.logits(batch).double()
-        absent = self.loss.absent
-        prior = torch.where(absent, 0.0, self.loss.weights.double().clamp(min=1e-12).log())
-        shifted = (logits - prior).masked_fill(absent & ~self._alone(absent), -torch.inf)
-        conditional = sibling_log_softmax(shifted, self.taxonomy.sibling_groups)
-        parent = torch.from_numpy(self.taxonomy.parent).to(logits.device)
-        out = conditional.clone()
+        out = self.conditionals(batch).clone()
+        parent = torch.from_numpy(self.taxonomy.parent).to(out.device)
         for number in range(1, out.shape[1]):
             out[:, number] += out[:, parent[number]]
         return out.exp()
+
+    def conditionals(self, batch: Batch) -> Tensor:
+        """(B Q, n_nodes) float64: logarithms of each node's probability, given its parent."""
+        prior = torch.where(self.loss.absent, 0.0, self.loss.weights.double().clamp(min=1e-12).log())
+        return self.only_present(self.logits(batch).double() - prior)
+
+    def only_present(self, logits: Tensor) -> Tensor:
+        """A log-softmax over siblings, in which those without a training object take no part."""
+        absent = self.loss.absent
+        shifted = logits.masked_fill(absent & ~self._alone(absent), -torch.inf)
+        return sibling_log_softmax(shifted, self.taxonomy.sibling_groups)
 
     def _alone(self, absent: Tensor) -> Tensor:
         """(n_nodes,) nodes whose siblings are absent with them: a softmax over none of them has no value."""
@@ -146,6 +150,12 @@ class HierarchyTask(Task):
         known = np.isin(truth, leaves)
         value = macro_average_precision(p[known][:, leaves], np.searchsorted(leaves, truth[known]))
         return {self.monitor: value if value is not None else 0.0}
+
+
+def asked(batch: Batch) -> list[Tensor]:
+    """What a network of curves is called with; features last, where the batch has them."""
+    names = ("values", "lengths", "static", "queries", "elapsed", "features")
+    return [batch[name] for name in names if name in batch]
 
 
 def gathered(seen: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:

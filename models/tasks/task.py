@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,7 @@ class Task(LightningModule):
     ) -> None:
         super().__init__()
         self.network = network
+        self._held: list[nn.Module] = []  # no submodules of the task: they are the network's
         self.make_optimizer, self.make_scheduler = optimizer, scheduler
         self.configure_losses()
         self.configure_metrics()
@@ -99,6 +101,17 @@ class Task(LightningModule):
         """Validation metrics of the epoch, by full name (``val/aucpr``), and reset."""
         return {}
 
+    def hold(self, layers: Sequence[nn.Module]) -> None:
+        """Layers of the network that stay as they are: running means of batches no more than weights."""
+        self._held = list(layers)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for all layers but those that are held."""
+        super().train(mode)
+        for layer in self._held:
+            layer.eval()
+        return self
+
     # ---- Lightning ----------------------------------------------------------------------------------------
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -125,7 +138,7 @@ class Task(LightningModule):
     def configure_optimizers(self) -> Any:
         if self.make_optimizer is None:
             raise RuntimeError("a task without an optimizer can predict, not train")
-        optimizer = self.make_optimizer(self.network.parameters())
+        optimizer = self.make_optimizer(weight for weight in self.network.parameters() if weight.requires_grad)
         if self.make_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}
@@ -201,7 +214,8 @@ def member_tables(members: Sequence[tuple[Task, Any]], source: SampleSource, row
         for chosen, batch in streams[first]:
             made = {first: batch} | {key: next(streams[key])[1] for key in others}
             for (task, data), own in zip(members, parts, strict=True):
-                device = next(task.network.parameters()).device
+                held = next(itertools.chain(task.network.parameters(), task.network.buffers()), None)
+                device = torch.device("cpu") if held is None else held.device
                 moved = {name: value.to(device) for name, value in made[id(data)].items()}
                 columns = {name: to_numpy(value) for name, value in task.scores(moved).items()}
                 own.append(pd.DataFrame({"row": chosen, **columns}))

@@ -7,11 +7,14 @@ import pandas as pd
 import pytest
 import torch
 
-from astrid_ml.datamodules.curves import CurveDataModule, ask
+from astrid_ml.datamodules.curve_features import ask
+from astrid_ml.datamodules.curves import CurveDataModule
 from astrid_ml.datamodules.draws import each
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
+from astrid_ml.preprocessing.lightcurves.features.periodogram import Periodogram
+from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 from astrid_ml.preprocessing.lightcurves.select.augment import Augmentation, augment
 
 LABELS = ["SNIa-SALT3", "RRL", "unheard of", None, "KN_K17", "EB"]
@@ -139,3 +142,20 @@ def test_missing_static_values_are_flagged() -> None:
     assert (batch["static"][1::2, 0] == 0).all()
     with pytest.raises(UserError, match="windows"):
         CurveDataModule(windows=[0, 4])
+
+
+def test_features_of_a_batch_are_those_of_what_each_question_sees() -> None:
+    made = CurveFeatures(periodogram=Periodogram())
+    data = attached(windows=[4, 64, 1024], curve_features=made)
+    rows = data.rows["test"]
+    (_, batch), *_ = data.batches(data.source, rows)  # type: ignore[arg-type]
+    assert batch["features"].shape == (len(rows), 3, 2 * len(made.names))
+    plain = data.features_at(data.source, rows)  # type: ignore[arg-type]
+    known = np.isfinite(plain)
+    half = len(made.names)
+    assert np.array_equal(batch["features"][..., half:].numpy() == 0, known)
+    scale = data.statistics["curve_features"]
+    expected = np.clip((plain - np.array(scale["mean"])) / np.array(scale["std"]), -10, 10)
+    np.testing.assert_allclose(batch["features"][..., :half].numpy()[known], expected[known], atol=1e-4)
+    train = data.features_at(data.source, data.rows["train"])[..., made.names.index("mean@r")]  # type: ignore[arg-type]
+    assert scale["mean"][made.names.index("mean@r")] == pytest.approx(float(np.nanmean(train)), rel=1e-5)

@@ -126,7 +126,7 @@ INSIDE = {
         "pipeline",
         "commands",
     ),
-    "preprocessing.lightcurves": ("curves", "readers", "select", "simulate", "pipeline", "commands"),
+    "preprocessing.lightcurves": ("curves", "features", "readers", "select", "simulate", "pipeline", "commands"),
     "preprocessing.roman": ("job", "simulate", "export", "report", "pipeline"),
     "models": (
         "weights",

@@ -39,8 +39,9 @@ def fitting(option: str) -> dict[str, Any]:
     raise AssertionError(f"model={option} fits no experiment: " + "; ".join(refusals))
 
 
-# Programs of others have no weights: tests/models/external.
-OURS = [name for name in option_names(conf_folder() / "model") if not name.startswith("external")]
+# Programs of others and trees have no weights to train: tests/models/external, tests/models/lightcurves/test_trees.py.
+WITHOUT_WEIGHTS = ("external", "lightcurve_trees")
+OURS = [name for name in option_names(conf_folder() / "model") if not name.startswith(WITHOUT_WEIGHTS)]
 
 
 @pytest.fixture(params=OURS)

@@ -67,11 +67,20 @@ class BoostedTrees:
     @classmethod
     def of(cls, model: Any) -> BoostedTrees:
         """The trees of a fitted ``HistGradientBoostingClassifier`` of two classes without categories."""
-        nodes = [stage[0].nodes for stage in model._predictors]
+        return cls.each_of(model)[0]
+
+    @classmethod
+    def each_of(cls, model: Any) -> list[BoostedTrees]:
+        """One ensemble for each class; of two classes one, for the log-odds of the second."""
+        return [cls._of_class(model, number) for number in range(len(model._predictors[0]))]
+
+    @classmethod
+    def _of_class(cls, model: Any, number: int) -> BoostedTrees:
+        nodes = [stage[number].nodes for stage in model._predictors]
         every = np.concatenate(nodes)
         lengths = [len(part) for part in nodes]
         return cls(
-            float(np.ravel(model._baseline_prediction)[0]),
+            float(np.ravel(model._baseline_prediction)[number]),
             int(model.n_features_in_),
             np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.int64),
             every["feature_idx"].astype(np.int64),

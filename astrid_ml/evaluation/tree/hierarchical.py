@@ -15,6 +15,7 @@ from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.rankings import Ranking
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.applied import BRIEF, SEEN, WINDOW, age_of, answers, nodes_of, nodes_of_members
+from astrid_ml.evaluation.tree.baseline import TreeBaseline, put_baseline
 from astrid_ml.evaluation.tree.calibration import absent_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
 from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval
@@ -52,6 +53,7 @@ class HierarchicalJudge:
         bootstrap: intervals of accuracy and macro-F1.
         headline: the metric that the run is judged by.
         sets: which nodes the scores do not rule out, with a measured coverage; None for none.
+        baseline: trees on what is measured of the samples, which the answers are compared with; None for none.
     """
 
     purpose: ClassVar[str] = "hierarchy"
@@ -63,6 +65,7 @@ class HierarchicalJudge:
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     headline: str = "leaf/macro_f1/64d"
     sets: NodeSets | None = field(default_factory=NodeSets)
+    baseline: TreeBaseline | None = field(default_factory=TreeBaseline)
 
     @property
     def tree(self) -> Taxonomy:
@@ -154,6 +157,7 @@ class HierarchicalJudge:
             flatten(result, flat, ECE_MINIMUM)
         result.remarks.extend(of_absent(tree, known, nodes[nodes >= 0]))
         self._measure_sets(tree, known, nodes[nodes >= 0], shown, result)
+        put_baseline(result, tree, known, nodes[nodes >= 0], shown, self.bootstrap)
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)

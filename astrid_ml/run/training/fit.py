@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 
 from astrid_ml.checkpoint.lightning import AtomicCheckpointIO
+from astrid_ml.contracts.programs import Settles
 from astrid_ml.contracts.scoring import OrdersBatches
 from astrid_ml.devices import cpu_has_bf16
 from astrid_ml.errors import PeerLostError, UserError
@@ -121,6 +122,16 @@ def fit(
     if lightning.interrupted:
         raise KeyboardInterrupt
     return _outcome(lightning, keeper, history, task)
+
+
+def settled(task: Any, datamodule: Any, outcome: FitOutcome) -> FitOutcome:
+    """The outcome of a training with what the task fits after it, if anything."""
+    if not isinstance(task, Settles) or not outcome.is_global_zero:
+        return outcome
+    module: Any = task
+    module.load_state_dict(outcome.state_dict)
+    task.settle(datamodule)
+    return replace(outcome, state_dict=module.state_dict())
 
 
 def _averaging(callbacks: dict[str, Any]) -> list[Callback]:

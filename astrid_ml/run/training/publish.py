@@ -240,6 +240,12 @@ def describe_dataset(run: Publication) -> None:
         write_croissant(run.dataset.path, splits=run.plan.rounds)
 
 
+def begun_with(rounds: list[Round]) -> dict[str, Any]:
+    """``init`` of ``run.json``: what the networks began with; nothing where it was at random."""
+    begun = [done.begun for done in rounds if done.begun is not None]
+    return {"init": {**begun[0].plain(), "seen": sum(one.seen for one in begun)}} if begun else {}
+
+
 def run_record(run: Publication) -> dict[str, Any]:
     """The content of ``run.json``."""
     meta = run.dataset.meta
@@ -265,6 +271,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "failed": meta.get("failed"),
         },
         "labels": meta.get("labels"),
+        **begun_with(run.rounds),
         "split": {
             "name": run.plan.name,
             "hash": run.plan.hash,

@@ -13,6 +13,7 @@ import pandas as pd
 from pytorch_lightning import seed_everything
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import Beginning, begin, seen_before
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import save_model
 from astrid_ml.checkpoint.novelty import with_novelty
@@ -28,7 +29,7 @@ from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
 from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
-from astrid_ml.run.training.fit import FitOutcome, fit
+from astrid_ml.run.training.fit import FitOutcome, fit, settled
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
 from astrid_ml.run.versions import versions
@@ -56,6 +57,7 @@ class Round:
         datamodule: with the dataset attached, for pictures.
         task: what was trained.
         is_global_zero: False in further DDP processes, which have nothing to write.
+        begun: what the network began with, if anything.
     """
 
     validation: pd.DataFrame
@@ -68,6 +70,7 @@ class Round:
     datamodule: ModelData
     task: ModelTask
     is_global_zero: bool = True
+    begun: Beginning | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class RoundWork:
         judge: of the task.
         log: of the run's stages.
         writes: False in further processes of one training, which have nothing to write.
+        begun: what the network began with, if anything.
     """
 
     config: dict[str, Any]
@@ -91,6 +95,7 @@ class RoundWork:
     judge: Judge
     log: StageLog
     writes: bool = True
+    begun: Beginning | None = None
 
     @property
     def folds(self) -> pd.DataFrame:
@@ -114,6 +119,8 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
     marks, checkpoint = Marks(folder, work.writes), folder / "checkpoints" / "best.ckpt"
     task: ModelTask = build(config["model"]["task"], trust)
     task.prepare_for(datamodule)
+    if (begun := begin(task, config)) is not None:
+        work = replace(work, begun=replace(begun, seen=seen_before(config, dataset, datamodule.rows["test"])))
     if work.writes and work.number == 0:
         work.plan.keep(dataset.path)  # no sooner: nothing of a run that is refused stays in the store
     fitted = trained(work, task, datamodule, marks, loggers)
@@ -136,6 +143,7 @@ def run_round(work: RoundWork, loggers: list[Any], folder: Path) -> Round:
         scoring.seconds,
         datamodule,
         task,
+        begun=work.begun,
     )
 
 
@@ -181,6 +189,7 @@ def trained(
                 int(config["seed"]),
                 data,
             )
+            outcome = settled(task, datamodule, outcome)
         stage.outputs["weights"] = digest_of(dict(outcome.state_dict))
     if not outcome.is_global_zero:
         return None
@@ -314,6 +323,7 @@ def make_record(
         sets={"counts": counts, "split": work.plan.name, "hash": work.plan.hash},
         stages=[stage for stage in work.log.plain() if stage["round"] in (0, work.number)],
         baselines=baselines,
+        note="" if work.begun is None else work.begun.words(),
     )
 
 

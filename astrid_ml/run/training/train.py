@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.build import build
+from astrid_ml.checkpoint.begin import with_digest
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
 from astrid_ml.contracts.scoring import HasPurpose
@@ -54,6 +55,7 @@ def train(config: dict[str, Any], overrides: Sequence[str] = ()) -> dict[str, An
     check_name(str(config["name"]))
     check_parts(config)
     check_trackers(config["logger"])
+    config = with_digest(config)
     folder = Path(config["paths"]["run_dir"])
     with owned_folder(folder):
         finished = open_run_folder(folder, config)

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 import torch
 
-from astrid_ml.datamodules.curves import CurveDataModule, ask, last_seen
+from astrid_ml.datamodules.curve_features import ask, last_seen
+from astrid_ml.datamodules.curves import CurveDataModule
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge
 from astrid_ml.evaluation.tree.sets import windows_of

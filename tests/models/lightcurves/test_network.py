@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import nn
 
+from astrid_ml.errors import UserError
 from astrid_ml.models.lightcurves.encoding import N_FEATURES
 from astrid_ml.models.lightcurves.network import CurveGRU, CurveTransformer
 from astrid_ml.models.lightcurves.packing import pack, pad, places, scan
 from astrid_ml.models.lightcurves.pooling import RunningPool
+from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 
 LENGTHS = torch.tensor([3, 1, 7, 5])
 
@@ -106,3 +108,23 @@ def test_running_extremes_and_means_against_a_loop() -> None:
             share = torch.softmax(pool.weight(part), dim=0)  # (seen, groups)
             means = torch.einsum("tg,tgv->gv", share, pool.value(part).unflatten(1, (3, 2)))
             assert torch.allclose(out[number, question, 6:], means.flatten(), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [CurveGRU, CurveTransformer])
+def test_features_reach_the_answer_of_their_own_question(kind: type[CurveGRU] | type[CurveTransformer]) -> None:
+    torch.manual_seed(0)
+    made = CurveFeatures(periodogram=None)
+    network = kind(("a",), "elasticc2", features=made).eval()
+    values, table, elapsed = torch.randn(16, N_FEATURES), torch.randn(4, 2), torch.rand(4, 2) * 64
+    queries = torch.tensor([[1, 3], [1, 1], [6, 4], [2, 5]])
+    features = torch.randn(4, 2, 2 * len(made.names))
+    plain = network(values, LENGTHS, table, queries, elapsed, features)
+    other = features.clone()
+    other[1, 0] += 1
+    changed = (network(values, LENGTHS, table, queries, elapsed, other) != plain).any(dim=2)
+    assert changed.nonzero().tolist() == [[1, 0]]
+    known = network.embed_curves(values, LENGTHS, table, queries, elapsed, features)
+    last = plain[torch.arange(4), queries.argmax(dim=1)]
+    assert torch.allclose(network.head.layers[-1](known), last, atol=1e-5)
+    with pytest.raises(UserError, match="model=lightcurve_hybrid"):
+        network(values, LENGTHS, table, queries, elapsed)
