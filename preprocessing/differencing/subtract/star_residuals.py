@@ -16,6 +16,9 @@ from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput,
 from astrid_ml.types import Count, InUnits, NonNegative, Whole
 
 _WINDOW = 5  # px; side of the box around a star whose mean square significance is looked at
+_AROUND = 9  # px; half-side of the box around that one, in which the PSF's skirts leave what they leave
+_BLOCK = 4  # px; of the map of what is left there
+_BRIGHTEST = 6  # one of so many stars shows what is left there above the noise
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,14 @@ class StarResiduals:
     ) -> tuple[SubtractionResult, dict[str, float]]:
         """The result with a larger flux error near stars, and ``residual_share`` (of a star's flux, 0 where none)."""
         share, used = self.share(result, matched) if self.enabled else (0.0, 0)
-        quality = {"residual_share": share, "residual_stars": float(used)}
-        if share <= 0:
+        around = self.share_around(result, matched) if self.enabled else 0.0
+        quality = {"residual_share": share, "residual_share_around": around, "residual_stars": float(used)}
+        if share <= 0 and around <= 0:
             return result, quality
-        error2 = result.flux_error.square()
-        total = error2 + (share * self.flux_of_reference(pair)).square()
+        error2, flux = result.flux_error.square(), self.flux_of_reference(pair)
+        total = error2 + (share * self._spread(flux)).square()
+        if around > 0:
+            total = torch.maximum(total, error2 + (around * _spread_far(flux)).square())
         ratio = (error2 / total).sqrt()
         changed = replace(result, significance=result.significance * ratio, flux_error=total.sqrt())
         return changed, quality
@@ -71,13 +77,47 @@ class StarResiduals:
         variance = float(np.sum((weight * excess)[kept]) / np.sum(weight[kept]))
         return float(np.sqrt(max(variance, 0.0))), int(kept.sum())
 
+    def share_around(self, result: SubtractionResult, matched: Matched) -> float:
+        """The share that is left beside the cores, within ``_AROUND`` px, where the stars' own noise hides less."""
+        stars = matched.stars[matched.stars["kept"]] if len(matched.stars) else matched.stars
+        if len(stars) < self.min_stars:
+            return 0.0
+        x, y = (torch.from_numpy(stars[c].to_numpy(copy=True)) for c in ("x", "y"))
+        side, core = 2 * _AROUND + 1, _WINDOW // 2
+        bad, inside = stamps_at(result.mask, x, y, side)
+        good = inside & ~bad
+        good[:, _AROUND - core : _AROUND + core + 1, _AROUND - core : _AROUND + core + 1] = False
+        number = good.sum((1, 2))
+        error, s2 = (stamps_at(plane, x, y, side)[0].square() for plane in (result.flux_error, result.significance))
+        error, s2 = ((plane * good).sum((1, 2)) / number.clamp_min(1) for plane in (error, s2))
+        snr2 = torch.from_numpy(stars["flux_science"].to_numpy(copy=True)).square() / error.double().clamp_min(1e-30)
+        use = torch.nonzero((snr2 > self.brightness**2) & (number > side**2 // 2))[:, 0]
+        if len(use) < self.min_stars:
+            return 0.0
+        use = use[snr2[use].argsort(descending=True)[: max(self.min_stars, len(use) // _BRIGHTEST)]]
+        share2 = ((s2[use].double() - 1) / snr2[use]).sort().values
+        # what one variable star shows must not count for all
+        return float(share2[:-1].mean().clamp_min(0).sqrt())
+
     def flux_of_reference(self, pair: SubtractionInput) -> Tensor:
-        """Flux (H, W) of a point source at each pixel of the reference, science units, the largest within ``reach``."""
+        """Flux (H, W) of a point source at each pixel of the reference, science units."""
         psf = pair.psfs[1] if pair.psfs[1].ndim == 2 else pair.psfs[1].mean((0, 1))
         h, w = pair.reference.shape
         shape = padded_shape((h, w), psf.shape[-1])
         spectrum = torch.fft.rfft2(pair.reference, s=shape) * transform(psf, shape).conj()
-        flux = torch.fft.irfft2(spectrum, s=shape)[:h, :w] * (pair.flux_ratio / float(psf.square().sum()))
+        flux: Tensor = torch.fft.irfft2(spectrum, s=shape)[:h, :w]
+        return flux.clamp_min(0) * (pair.flux_ratio / float(psf.square().sum()))
+
+    def _spread(self, flux: Tensor) -> Tensor:
+        """The largest within ``reach``."""
         side = 2 * self.reach + 1
-        wide = torch.nn.functional.max_pool2d(flux.clamp_min(0)[None, None], (1, side), 1, (0, self.reach))
+        wide = torch.nn.functional.max_pool2d(flux[None, None], (1, side), 1, (0, self.reach))
         return torch.nn.functional.max_pool2d(wide, (side, 1), 1, (self.reach, 0))[0, 0]
+
+
+def _spread_far(flux: Tensor) -> Tensor:
+    """The largest within ``_AROUND`` px, by blocks."""
+    (h, w), reach = flux.shape, -(-_AROUND // _BLOCK)
+    blocks = torch.nn.functional.max_pool2d(flux[None, None], _BLOCK, ceil_mode=True)
+    wide = torch.nn.functional.max_pool2d(blocks, 2 * reach + 1, 1, reach)[0, 0]
+    return wide.repeat_interleave(_BLOCK, 0)[:h].repeat_interleave(_BLOCK, 1)[:, :w]
