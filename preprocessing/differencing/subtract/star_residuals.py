@@ -117,7 +117,7 @@ class StarResiduals:
 
 def _spread_far(flux: Tensor) -> Tensor:
     """The largest within ``_AROUND`` px, by blocks."""
-    (h, w), reach = flux.shape, -(-_AROUND // _BLOCK)
+    (h, w), reach = flux.shape, _AROUND // _BLOCK
     blocks = torch.nn.functional.max_pool2d(flux[None, None], _BLOCK, ceil_mode=True)
     wide = torch.nn.functional.max_pool2d(blocks, 2 * reach + 1, 1, reach)[0, 0]
     return wide.repeat_interleave(_BLOCK, 0)[:h].repeat_interleave(_BLOCK, 1)[:, :w]
