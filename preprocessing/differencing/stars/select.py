@@ -152,8 +152,7 @@ class SelectStars:
         x, y = table["x"].to_numpy(), table["y"].to_numpy()
         ok = (x >= self.margin) & (y >= self.margin) & (x <= w - 1 - self.margin) & (y <= h - 1 - self.margin)
         half, core = self.margin // 2, self.margin // 4
-        at = (torch.from_numpy(v.copy()) for v in (x, y))
-        bad, _ = stamps_at(image.mask, *at, 2 * half + 1)
+        bad, _ = stamps_at(image.mask, torch.from_numpy(x.copy()), torch.from_numpy(y.copy()), 2 * half + 1)
         middle = bad[:, half - core : half + core + 1, half - core : half + core + 1]
         # single bad pixels beside the core: the stack and the fits are weighted without them
         whole = ~middle.flatten(1).any(1) & (bad.flatten(1).float().mean(1) <= _FEW_BAD)

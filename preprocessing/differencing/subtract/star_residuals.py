@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, transform
+from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, spectrum_columns
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
@@ -17,6 +17,8 @@ from astrid_ml.types import Count, InUnits, NonNegative, Whole
 
 _WINDOW = 5  # px; side of the box around a star whose mean square significance is looked at
 _AROUND = 9  # px; half-side of the box around that one, in which the PSF's skirts leave what they leave
+_COLUMNS = 32  # of a Fourier plane that are multiplied at a time
+_ROWS = 128  # in which maxima are sought at a time: torch keeps where each one is, twice a plane
 _BLOCK = 4  # px; of the map of what is left there
 _BRIGHTEST = 6  # one of so many stars shows what is left there above the noise
 
@@ -49,13 +51,14 @@ class StarResiduals:
         quality = {"residual_share": share, "residual_share_around": around, "residual_stars": float(used)}
         if share <= 0 and around <= 0:
             return result, quality
-        error2, flux = result.flux_error.square(), self.flux_of_reference(pair)
-        total = error2 + (share * self._spread(flux)).square()
+        flux = self.flux_of_reference(pair)  # planes are large: each is worked on where it lies
+        left2 = self._spread(flux).mul_(share).square_()
         if around > 0:
-            total = torch.maximum(total, error2 + (around * _spread_far(flux)).square())
-        ratio = (error2 / total).sqrt()
-        changed = replace(result, significance=result.significance * ratio, flux_error=total.sqrt())
-        return changed, quality
+            torch.maximum(left2, _spread_far(flux).mul_(around).square_(), out=left2)
+        del flux
+        total = left2.addcmul_(result.flux_error, result.flux_error).sqrt_()
+        significance = (result.flux_error / total).mul_(result.significance)
+        return replace(result, significance=significance, flux_error=total), quality
 
     def share(self, result: SubtractionResult, matched: Matched) -> tuple[float, int]:
         """The share of a star's flux that is left, above the noise, and the number of stars that say so."""
@@ -104,15 +107,21 @@ class StarResiduals:
         psf = pair.psfs[1] if pair.psfs[1].ndim == 2 else pair.psfs[1].mean((0, 1))
         h, w = pair.reference.shape
         shape = padded_shape((h, w), psf.shape[-1])
-        spectrum = torch.fft.rfft2(pair.reference, s=shape) * transform(psf, shape).conj()
+        spectrum, of_psf = torch.fft.rfft2(pair.reference, s=shape), spectrum_columns(psf, shape)
+        for start in range(0, spectrum.shape[-1], _COLUMNS):
+            columns = slice(start, min(start + _COLUMNS, spectrum.shape[-1]))
+            spectrum[..., columns] *= of_psf(columns).conj()
         flux: Tensor = torch.fft.irfft2(spectrum, s=shape)[:h, :w]
-        return flux.clamp_min(0) * (pair.flux_ratio / float(psf.square().sum()))
+        return flux.clamp_min(0).mul_(pair.flux_ratio / float(psf.square().sum()))
 
     def _spread(self, flux: Tensor) -> Tensor:
         """The largest within ``reach``."""
-        side = 2 * self.reach + 1
-        wide = torch.nn.functional.max_pool2d(flux[None, None], (1, side), 1, (0, self.reach))
-        return torch.nn.functional.max_pool2d(wide, (side, 1), 1, (self.reach, 0))[0, 0]
+        out, (h, _), reach = torch.empty_like(flux), flux.shape, self.reach
+        for top in range(0, h, _ROWS):
+            low, stop = max(top - reach, 0), min(top + _ROWS, h)
+            wide = torch.nn.functional.max_pool2d(flux[None, None, low : stop + reach], 2 * reach + 1, 1, reach)
+            out[top:stop] = wide[0, 0, top - low : stop - low]
+        return out
 
 
 def _spread_far(flux: Tensor) -> Tensor:
