@@ -26,8 +26,8 @@ def made(share: float, variable: bool = False, at: float = 5.0) -> tuple[Subtrac
     if variable:
         amount[3] += 400
     for dx, dy, sign in ((at, 0, 1), (-at, 0, 1), (0, at, -1), (0, -at, -1)):
-        places = (torch.from_numpy(t + d) for t, d in ((x, dx), (y, dy)))
-        significance += render_sources((_SIZE, _SIZE), lobe, *places, sign * amount)
+        places = [torch.from_numpy(t + d) for t, d in ((x, dx), (y, dy))]
+        significance += render_sources((_SIZE, _SIZE), lobe, places[0], places[1], sign * amount)
     flat = torch.ones(_SIZE, _SIZE)
     none, psf = torch.zeros(_SIZE, _SIZE, dtype=torch.bool), gaussian_stamp(1.4, 21)
     result = SubtractionResult(flat, significance, psf, flat, none, flat * _ERROR)
