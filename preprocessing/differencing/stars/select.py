@@ -129,7 +129,9 @@ class SelectStars:
         own, theirs, width = good & compact, good & there, sources.table["width"].to_numpy()
         if int((own & there).sum()) >= _ENOUGH:
             return own & there, distinct
-        if theirs.any() and own.any() and np.median(width[theirs]) < np.median(width[own]):
+        # one or two that the other image calls stars are no reason to leave a crowd
+        told = theirs.any() and own.any() and (not distinct or int(theirs.sum()) >= _ENOUGH)
+        if told and np.median(width[theirs]) < np.median(width[own]):
             return theirs, False
         return own, distinct
 

@@ -1,6 +1,7 @@
 """Stars beside bad pixels: where a share of a detector is flagged, none would be left."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -8,7 +9,7 @@ from torch import Tensor
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
-from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
+from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
 
 _SIZE, _EVERY = 320, 40  # px
 
@@ -39,3 +40,14 @@ def test_the_core_must_be_whole_and_most_of_what_is_around_it(off: int, side: in
     found = SelectStars()(image, find_sources(image))
     near = np.hypot(found["x"] - 140, found["y"] - 140) < 3
     assert near.any() == kept
+
+
+@pytest.mark.parametrize(("stars_there", "crowd", "kept"), [(1, 60, 60), (2, 60, 60), (4, 60, 4), (2, 4, 2)])
+def test_a_crowd_is_not_left_for_one_or_two_sharper_sources(stars_there: int, crowd: int, kept: int) -> None:
+    random = np.random.default_rng(4)
+    galaxies = random.uniform(2.5, 6.0, 20)
+    width = np.concatenate([np.full(stars_there, 1.2), random.normal(1.65, 0.01, crowd), galaxies])
+    table = pd.DataFrame({"width": width, "width_err": 0.01})
+    there = np.arange(len(width)) < stars_there
+    chosen, _ = SelectStars()._agreed(Sources(table, torch.zeros(1, 1)), np.ones(len(width), dtype=bool), there)
+    assert int(chosen.sum()) == kept
