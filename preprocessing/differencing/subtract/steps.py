@@ -51,7 +51,7 @@ class Zogy:
             pair.astrometric_sigma,
             difference_noises=pair.whitening_noises if self.decorrelate else pair.difference_noises,
         )
-        variance = (1 / z.flux_scale**2).to(z.d).expand_as(z.d)  # one number, seen from every pixel
+        variance = torch.full_like(z.d, float(1 / z.flux_scale**2))
         error = z.score_sigma.div_(z.score_scale)
         return SubtractionResult(z.d.div_(z.flux_scale), z.score_corr, z.psf, variance, mask, error)
 
