@@ -285,9 +285,7 @@ class Subtraction(Registering):
         """Subtracted, a second time where the difference shows that a sky is left; the pair without it."""
         pair, said = ready.pair, dict[str, float]()
         result = given(self, "tiles", self.tiles(self._subtracted, pair))
-        for times in range(_SKIES if self.differential_sky is not None else 0):
-            assert self.differential_sky is not None
-            step = self.differential_sky.finer(times)
+        for step in [] if self.differential_sky is None else map(self.differential_sky.finer, range(_SKIES)):
             sky, figures = given(self, "differential_sky", step(result, pair.variances, ready.blank))
             said = said or figures
             if sky is None:
@@ -342,9 +340,7 @@ def check_alike(science: Image, reference: Image) -> None:
     for name in ("filter", "mission"):
         a, b = getattr(science, name), getattr(reference, name)
         if a and b and str(a).lower() != str(b).lower():
-            fix = (
-                "choose a reference of the same kind, or set preprocessing.allow_mixed=true and expect colour residuals"
-            )
+            fix = "choose a reference of its kind, or set preprocessing.allow_mixed=true and expect colour residuals"
             raise UserError(f"two frames of one {name}", f"{a} and {b} ({science.name}, {reference.name})", fix)
 
 
