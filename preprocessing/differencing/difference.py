@@ -74,6 +74,7 @@ _HIDDEN = 0.02  # px; a larger shift of the reference is no matter of its PSF: p
 _MOVES = 2
 _STATIC = 16  # places at which the subtraction is refined
 _SKIES = 2
+_SETTLED = 0.05  # sigma; blank sky nearer to zero is sound
 _DOUBTFUL = 0.1  # of the logarithm of blank sky's standard deviation: a noise that was measured on images is doubted
 _APART = 5.0  # px; a source nearer to a star is the star
 FOUND = ("x", "y", "snr", "sign", "flags")
@@ -284,9 +285,8 @@ class Subtraction(Registering):
         """Subtracted, a second time where the difference shows that a sky is left; the pair without it."""
         pair, said = ready.pair, dict[str, float]()
         result = given(self, "tiles", self.tiles(self._subtracted, pair))
-        for _ in range(_SKIES if self.differential_sky is not None else 0):
-            assert self.differential_sky is not None
-            sky, figures = given(self, "differential_sky", self.differential_sky(result, pair.variances, ready.blank))
+        for step in [] if self.differential_sky is None else map(self.differential_sky.finer, range(_SKIES)):
+            sky, figures = given(self, "differential_sky", step(result, pair.variances, ready.blank))
             said = said or figures
             if sky is None:
                 break
@@ -295,7 +295,9 @@ class Subtraction(Registering):
             again = given(self, "tiles", self.tiles(self._subtracted, without))
             seen = thinned(faint(ready, result.mask))
             before, after = (abs(robust_mean_std(thinned(r.significance)[seen])[0]) for r in (result, again))
-            if not after < before:  # where photons are few, blank sky is where none came, and no measure of the sky
+            if after > max(
+                before, _SETTLED
+            ):  # where photons are few, blank sky is where none came, and no measure of the sky
                 break
             result, pair = again, without
         return result, pair, said
@@ -338,9 +340,7 @@ def check_alike(science: Image, reference: Image) -> None:
     for name in ("filter", "mission"):
         a, b = getattr(science, name), getattr(reference, name)
         if a and b and str(a).lower() != str(b).lower():
-            fix = (
-                "choose a reference of the same kind, or set preprocessing.allow_mixed=true and expect colour residuals"
-            )
+            fix = "choose a reference of its kind, or set preprocessing.allow_mixed=true and expect colour residuals"
             raise UserError(f"two frames of one {name}", f"{a} and {b} ({science.name}, {reference.name})", fix)
 
 

@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.grid.pixel_map import PixelMap, pixel_map
 from astrid_ml.preprocessing.differencing.grid.reduce import FINER, reduced
 from astrid_ml.preprocessing.differencing.grid.resample import noise_autocorrelation, resample
+from astrid_ml.preprocessing.differencing.grid.undersampled import guessed, narrower, undersampled
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.types import Count, Floats, InUnits, Share
 
@@ -104,7 +105,7 @@ def on_grid(
     h, w = grid.shape
     data, variance, mask = torch.empty(h, w), torch.empty(h, w), torch.empty(h, w, dtype=torch.bool)
     level, inside, positions = typical(image.variance), 0, []
-    saturated = image.saturated
+    saturated, sharp = image.saturated, planes is None and undersampled(image)
     cores = torch.zeros(h, w, dtype=torch.bool)
     band = max(_LEAST_ROWS, _BAND // w)
     for start in range(0, h, band):
@@ -115,7 +116,7 @@ def on_grid(
         if saturated is not None:
             cores[rows] = _nearest(saturated, at)
         if planes is None:
-            value, noise, bad = resample(image.data, image.variance, image.mask, at, order)
+            value, noise, bad = _resampled(image, at, order, sharp)
         else:
             value, noise, bad = (p[rows] for p in planes)
         if scaled:
@@ -138,6 +139,14 @@ def on_grid(
         overlap=inside / (h * w),
         noise_autocorrelation=correlation,
     )
+
+
+def _resampled(image: Image, at: Tensor, order: int, sharp: bool) -> Planes:
+    """Data, variance and mask at positions (2, n, m); in ``sharp`` images interpolation is wrong, and noise for it."""
+    value, noise, bad = resample(image.data, image.variance, image.mask, at, order)
+    if sharp and order > 1:
+        noise = noise + guessed(value, resample(image.data, image.variance, image.mask, at, narrower(order))[0], noise)
+    return value, noise, bad
 
 
 def _nearest(flags: Tensor, at: Tensor) -> Tensor:

@@ -11,14 +11,15 @@ import pandas as pd
 import torch
 
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.differencing.pixels.masks import spread
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
+from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.stars.widths import adaptive_widths, stellar_locus
 from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Positive, Whole
 
 _ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
 _FEW = 8  # stars alone; with fewer, those with neighbours further away serve too
+_FEW_BAD = 0.05  # of the pixels around a star
 _ONE_PIXEL = 0.7  # of the light in the brightest pixel: a hot one, which both images may hold
 SOURCE_COLUMNS = ("x", "y", "flux", "peak", "width", "width_err", "ellipticity", "snr", "flag")
 
@@ -85,7 +86,7 @@ class SelectStars:
         neighbour: see there.
         locus: relative half-width of the accepted widths around the stars'.
         max_stars: the brightest are kept.
-        margin: px to the border, and to masked pixels half of it.
+        margin: px to the border. No pixel may be masked within a quarter of it, and few within half of it.
     """
 
     min_snr: Positive = 20.0
@@ -128,7 +129,9 @@ class SelectStars:
         own, theirs, width = good & compact, good & there, sources.table["width"].to_numpy()
         if int((own & there).sum()) >= _ENOUGH:
             return own & there, distinct
-        if theirs.any() and own.any() and np.median(width[theirs]) < np.median(width[own]):
+        # one or two that the other image calls stars are no reason to leave a crowd
+        told = theirs.any() and own.any() and (not distinct or int(theirs.sum()) >= _ENOUGH)
+        if told and np.median(width[theirs]) < np.median(width[own]):
             return theirs, False
         return own, distinct
 
@@ -150,9 +153,12 @@ class SelectStars:
         h, w = image.shape
         x, y = table["x"].to_numpy(), table["y"].to_numpy()
         ok = (x >= self.margin) & (y >= self.margin) & (x <= w - 1 - self.margin) & (y <= h - 1 - self.margin)
-        near = spread(image.mask, self.margin // 2).numpy()
-        rows, columns = np.clip(np.rint(y).astype(int), 0, h - 1), np.clip(np.rint(x).astype(int), 0, w - 1)
-        return np.asarray(ok & ~near[rows, columns])
+        half, core = self.margin // 2, self.margin // 4
+        bad, _ = stamps_at(image.mask, torch.from_numpy(x.copy()), torch.from_numpy(y.copy()), 2 * half + 1)
+        middle = bad[:, half - core : half + core + 1, half - core : half + core + 1]
+        # single bad pixels beside the core: the stack and the fits are weighted without them
+        whole = ~middle.flatten(1).any(1) & (bad.flatten(1).float().mean(1) <= _FEW_BAD)
+        return np.asarray(ok & whole.numpy())
 
     def _isolated(self, table: pd.DataFrame, candidate: Mask, radius: float) -> Mask:
         from scipy.spatial import cKDTree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -18,6 +18,7 @@ from astrid_ml.types import Count, Floats, InUnits, NonNegative
 
 _GOOD = 0.3  # of the pixels of a part of a box
 _MOST = 1 << 20  # pixels that are looked at, spread over the frame
+_LEAST_BOX = 32  # px
 _PARTS = 4  # of a box, along each axis
 _BLANK = 0.3  # of the frame
 _BRIGHT = 3.0  # times the sky's variance; where sources are brighter their residuals may be more than the noise
@@ -39,6 +40,10 @@ class DifferentialSky:
     box: Annotated[Count, InUnits("px")] = 128
     least: NonNegative = 9.0
 
+    def finer(self, times: int) -> DifferentialSky:
+        """The step with boxes half as long, as often as ``times``, for what larger ones left."""
+        return replace(self, box=max(self.box >> times, _LEAST_BOX))
+
     def __call__(
         self, result: SubtractionResult, variances: tuple[Tensor, Tensor], blank: Tensor
     ) -> tuple[Tensor | None, dict[str, float]]:
@@ -47,15 +52,19 @@ class DifferentialSky:
         Args:
             result: the difference.
             variances: (H, W), of both images.
-            blank: (H, W), True on sky without sources; where that is most of the frame, it alone is looked at.
+            blank: (H, W), True on sky without sources; where that is much of a box, it alone is looked at.
         """
-        good = blank & ~result.mask
+        good, dim = blank & ~result.mask, ~result.mask
+        for variance in variances:
+            dim = dim & (variance < _BRIGHT * typical(variance, ~result.mask))
         if float(good.float().mean()) < _BLANK:
-            good = ~result.mask
-            for variance in variances:
-                good = good & (variance < _BRIGHT * typical(variance, ~result.mask))
+            good = dim
         step = math.ceil(math.sqrt(good.numel() / _MOST))
-        level, error = box_means(result.diff[::step, ::step], good[::step, ::step], max(self.box // step, _PARTS))
+        plane, box = result.diff[::step, ::step], max(self.box // step, _PARTS)
+        level, error = box_means(plane, good[::step, ::step], box)
+        if not np.isfinite(level).all():  # below a galaxy that hides the sky of both, what is left of it shows
+            below = box_means(plane, dim[::step, ::step], box)
+            level, error = (np.where(np.isfinite(level), a, b) for a, b in zip((level, error), below, strict=True))
         known = np.isfinite(level)
         if not known.any():
             return None, {"differential_sky": 0.0}

@@ -11,6 +11,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
 from astrid_ml.preprocessing.differencing.sky.background import SubtractBackground
 from astrid_ml.preprocessing.differencing.subtract.differential_sky import DifferentialSky, box_means
+from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import SkyPair, simulate_pair
 
@@ -95,3 +96,22 @@ def test_an_island_of_thousands_of_stars_is_no_error() -> None:
         sep.extract(data, 3.0, err=1.0)
     table, _ = segmented(data, 3.0, 1.0, np.zeros(data.shape, bool), minarea=5)
     assert len(table) >= 1
+
+
+@pytest.mark.parametrize("height", [6.0, -6.0])
+def test_below_a_galaxy_that_hides_the_sky_the_difference_shows_it(height: float) -> None:
+    side, noise = 512, torch.randn(512, 512, generator=torch.Generator().manual_seed(8)) * 10
+    t = torch.arange(side) - side / 2
+    hump = height * torch.exp(-(t[:, None] ** 2 + t[None, :] ** 2) / (2 * 90**2))
+    blank = (t[:, None].abs() > 140) | (t[None, :].abs() > 140)  # of the sky; the galaxy covers the middle
+    flat, none = torch.full((side, side), 100.0), torch.zeros(side, side, dtype=torch.bool)
+    result = SubtractionResult(noise + hump, noise, torch.ones(1, 1), flat, none, flat)
+    sky, _ = DifferentialSky()(result, (flat, flat), blank)
+    assert sky is not None and float((sky - hump).abs().max()) < 2.0
+    covered = flat.masked_fill(~blank, 1000.0)  # a galaxy as bright as this may leave more than the noise
+    kept, _ = DifferentialSky()(result, (covered, flat), blank)
+    assert kept is None or float(kept[200:312, 200:312].abs().max()) < 2.0
+
+
+def test_a_second_round_has_smaller_boxes_but_none_too_small() -> None:
+    assert [DifferentialSky(box=128).finer(n).box for n in (0, 1, 2, 9)] == [128, 64, 32, 32]
