@@ -13,7 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.missions import canonical
 from astrid_ml.nearest import nearest
-from astrid_ml.preprocessing.seeded import seeded
+from astrid_ml.preprocessing.seeded import EACH_ALONE, named_as, seeded, settings_mark
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.files import SUFFIXES, write_image
@@ -120,7 +120,8 @@ class SimulateSky:
         science = expose(mission, band, mjd, 1, clear)
         reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.preset.depth)
         pair = simulate_pair(self.config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
-        stem, called = f"{mission.name}_{number:05d}", f"{seeded(mission.name, seed)}_{number:05d}"
+        word = seeded(mission.name, seed, settings_mark(self, seed, EACH_ALONE))
+        stem, called = f"{mission.name}_{number:05d}", f"{word}_{number:05d}"
         tile = {"NUV": "-nd", "FUV": "-fd"}.get(band, "")
         names = [f"{stem}_{role}{tile}{SUFFIXES[mission.name]}" for role in ("science", "reference")]
         for name, image, exposure in zip(names, (pair.science, pair.reference), (science, reference), strict=True):
@@ -139,7 +140,7 @@ class SimulateSky:
             "artefacts": f"{stem}_artefacts.csv",
             "mission": mission.name,
             "filter": band,
-            **({} if called == stem else {"name": called}),
+            **({} if called == stem else {"name": named_as(names[0], mission.name, word)}),
         }
         return row, truth
 
