@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ import pandas as pd
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.rankings import Ranking, same_samples
-from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.metrics.ranking import area, completeness_at
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
@@ -98,8 +98,7 @@ class VoxelJudge:
         for name in ANOMALIES:
             true, false = (np.cumsum(part.sum(0)) for part in pooled[name])
             metrics[f"{name}/aucpr"] = defined(area(true, false))
-            found = completeness_at(true, false, self.false_positive_rate * false[-1])
-            metrics[f"{name}/recall"] = defined(found) if false[-1] else None
+            metrics[f"{name}/recall"] = defined(self._recall(true, false)) if false[-1] else None
             if metrics[f"{name}/aucpr"] is None:
                 why |= {f"{name}/{key}": f"no voxel of {name}" for key in ("aucpr", "recall")}
         each = [metrics[f"{name}/aucpr"] for name in ANOMALIES]
@@ -117,7 +116,8 @@ class VoxelJudge:
             del intervals[key]
         said = verdict(metrics, intervals)
         few = without_intervals(len(names), holding)
-        return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
+        result = EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
+        return with_reasons(result, f"fewer than {FEW} groups, of all or with a voxel of the class")
 
     def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
         """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
@@ -215,15 +215,26 @@ class VoxelJudge:
         return mean, len(names)
 
     def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
-        """Intervals of ``<class>/aucpr`` and ``aucpr_mean`` from draws of whole groups."""
+        """Intervals of ``<class>/aucpr``, ``<class>/recall`` and ``aucpr_mean`` from draws of whole groups."""
+
+        def found(name: str, weights: Floats) -> Iterator[Floats]:
+            return (np.cumsum(weights @ counts, axis=-1) for counts in pooled[name])
 
         def value(name: str, weights: Floats) -> Floats:
-            return area(*(np.cumsum(weights @ counts, axis=-1) for counts in pooled[name]))
+            return area(*found(name, weights))
+
+        def recall(name: str, weights: Floats) -> Floats:
+            return self._recall(*found(name, weights))
 
         values: dict[str, Values] = {f"{name}/aucpr": partial(value, name) for name in pooled}
+        values |= {f"{name}/recall": partial(recall, name) for name in pooled}
         values["aucpr_mean"] = lambda weights: mean_of_defined([value(name, weights) for name in pooled])
         bounds = {key: self._interval(number, n) for key, number in values.items()}
         return {key: bound for key, bound in bounds.items() if bound is not None}
+
+    def _recall(self, true: Floats, false: Floats) -> Floats:
+        """Completeness at the false positive rate that is allowed, from cumulative counts, (..., k)."""
+        return completeness_at(true, false, self.false_positive_rate * false[..., -1])
 
     def _interval(self, value: Values, n: int) -> tuple[float, float] | None:
         """None of few groups: draws of two say nothing of a third."""
