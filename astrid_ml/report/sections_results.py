@@ -68,7 +68,7 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
         return []
     caption = (
         "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is "
-        "what is left of it. In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling groups."
+        "what is left of it. In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling."
     )
     return [table(pd.DataFrame(rows), caption)]
 

@@ -49,6 +49,8 @@ class SimulateSky:
         distortion: px; largest misregistration that no WCS tells.
         artefacts: factor on the mission's cosmic rays, trails, hot and bad pixels.
         reference_fwhm: range of the reference's PSF width over the science image's.
+        filters: how many of a mission's filters are used, in turn: so that few pairs see each several times, and
+            what is tested was trained on. None draws from all.
     """
 
     domain: ClassVar[str] = "differencing"
@@ -70,6 +72,7 @@ class SimulateSky:
     distortion: Annotated[NonNegative, InUnits("px")] = 0.08
     artefacts: NonNegative = 1.0
     reference_fwhm: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (0.75, 1.05)
+    filters: Count | None = None
 
     def column_values(self) -> dict[str, tuple[str, ...]]:
         """The missions."""
@@ -115,6 +118,8 @@ class SimulateSky:
         """Simulate and write one pair; returns its line of the manifest and its truth."""
         rng = np.random.default_rng([seed, number])
         band = str(rng.choice(mission.filters))
+        if self.filters is not None:
+            band = mission.filters[number // len(self.missions) % min(self.filters, len(mission.filters))]
         mjd = float(rng.uniform(58000, 60500))
         clear = float(rng.uniform(0.8, 1.0)) if mission.sky_subtracted or mission.name == "ztf" else 1.0
         science = expose(mission, band, mjd, 1, clear)
