@@ -12,6 +12,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
+from astrid_ml.evaluation.intervals import exact
 from astrid_ml.evaluation.rankings import Ranking, same_samples
 from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.metrics.ranking import area, completeness_at
@@ -114,6 +115,9 @@ class VoxelJudge:
         holding = {name: int((pooled[name][0].sum(1) > 0).sum()) for name in ANOMALIES}
         for key in [key for key in intervals if 0 < holding.get(key.split("/")[-2] if "/" in key else "", FEW) < FEW]:
             del intervals[key]
+        intervals = {
+            key: _of_alike(ends, holding.get(key.split("/")[0], 0), self.level) for key, ends in intervals.items()
+        }
         said = verdict(metrics, intervals)
         few = without_intervals(len(names), holding)
         result = EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
@@ -239,6 +243,17 @@ class VoxelJudge:
     def _interval(self, value: Values, n: int) -> tuple[float, float] | None:
         """None of few groups: draws of two say nothing of a third."""
         return interval(value, n, Bootstrap(self.replicates, self.seed, self.level)) if n >= FEW else None
+
+
+def _of_alike(ends: tuple[float, float], groups: int, level: float) -> tuple[float, float]:
+    """An interval; where none, or all, was found in every group, no draw differs: what one more would do is exact.
+
+    Example:
+        >>> _of_alike((0.1, 0.2), 8, 0.95), [round(end, 3) for end in _of_alike((0.0, 0.0), 8, 0.95)]
+        ((0.1, 0.2), [0.0, 0.369])
+    """
+    low, high = ends
+    return exact(low * groups, groups, (1 - level) / 2) if groups and low == high and low in (0.0, 1.0) else ends
 
 
 def without_intervals(groups: int, holding: Mapping[str, int]) -> list[str]:

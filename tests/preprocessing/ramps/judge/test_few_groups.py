@@ -51,3 +51,13 @@ def test_a_class_in_few_exposures_has_none() -> None:
         "would differ."
     ]
     assert not VoxelJudge(replicates=20).evaluate(table(FEW, FEW)).remarks
+
+
+def test_a_recall_of_nothing_in_every_exposure_is_not_known_to_be_zero() -> None:
+    """Case: telegraph noise, none found in 8 exposures, with the interval 0 to 0."""
+    rows = table(2 * FEW, 2 * FEW)
+    rows[f"{RARE}_true"] = [values[::-1] for values in rows[f"{RARE}_true"]]
+    result = VoxelJudge(false_positive_rate=0.0, replicates=20).evaluate(rows)
+    assert result.metrics[f"{RARE}/recall"] == 0
+    low, high = result.intervals[f"{RARE}/recall"]
+    assert low == 0 and 0.2 < high < 0.5
