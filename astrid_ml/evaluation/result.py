@@ -25,6 +25,7 @@ class EvaluationResult:
         metrics: flat names without the fold (``aucpr``, ``leaf/macro_f1/64d``) -> value; undefined is None.
         why: name -> the reason, for each metric that is None.
         intervals: name -> (low, high), 95 % unless said otherwise; only for metrics that have one.
+        ends_by: how the intervals were made, for the table of all numbers.
         no_interval: name -> the reason, for each estimate without one: see :func:`with_reasons`.
         tables: name -> table. Known to the report: ``pr_curve`` (threshold, precision, recall), ``thresholds``,
             ``confusion``, ``reliability``, ``prevalence``, ``breakdown/<column>``; others are shown as they are.
@@ -47,6 +48,10 @@ class EvaluationResult:
     texts: dict[str, str] = field(default_factory=dict)
     verdict: str = ""
     no_interval: dict[str, str] = field(default_factory=dict)
+    ends_by: str = (
+        "AUCPR and ROC AUC by the influence of each group, shares as exact binomials, losses by their spread, other "
+        "differences by resampling groups. That of a calibration error leaves room for what chance adds to it."
+    )
 
     @property
     def guess(self) -> float | None:

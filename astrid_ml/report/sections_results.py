@@ -190,9 +190,7 @@ def numbers(report: RunReport) -> SectionView | None:
     if not rows:
         return None
     caption = (
-        "All metrics. Intervals are 95 %; samples of one group stand or fall together: AUCPR and ROC AUC by the "
-        "influence of each group, shares as exact binomials, losses by their spread, other differences by resampling "
-        "groups. That of a calibration error leaves room for what chance adds to it. "
+        f"All metrics. Intervals are 95 %; samples of one group stand or fall together: {report.headline.ends_by} "
         "The validation fold chose weights and threshold, and fitted the calibration: its own are not held out."
     )
     heads = {f"{fold} interval": "95 % interval" for fold in report.results}

@@ -120,7 +120,9 @@ class VoxelJudge:
         }
         said = verdict(metrics, intervals)
         few = without_intervals(len(names), holding)
-        result = EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
+        result = EvaluationResult(
+            metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said, ends_by="by resampling groups."
+        )
         return with_reasons(result, f"fewer than {FEW} groups, of all or with a voxel of the class")
 
     def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
