@@ -7,7 +7,9 @@ import pytest
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_difference, macro_area_interval, macro_roc_interval
+from astrid_ml.evaluation.tree.levels import level_intervals, level_metrics
 from astrid_ml.evaluation.tree.metrics import macro, macro_average_precision
+from astrid_ml.evaluation.tree.views import View
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.types import Floats, Ints
 
@@ -112,3 +114,15 @@ def test_the_interval_of_the_mean_roc_auc_covers() -> None:
     truth = np.mean([macro(roc_auc, *draw(random, n)) for _ in range(150)])
     ends = [macro_roc_interval(*draw(random, n), np.arange(n)) for _ in range(100)]
     assert sum(1 for pair in ends if pair is not None and pair[0] <= truth <= pair[1]) >= 91
+
+
+def test_every_estimate_of_a_level_has_an_interval_about_it() -> None:
+    p, y = draw(np.random.default_rng(4), 200)
+    view = View("leaf", 64.0, [str(k) for k in range(CLASSES)], y, p, p, np.arange(200))
+    measured = level_metrics(view)
+    found = level_intervals(view, measured, Bootstrap(50))
+    assert set(measured) - set(found) == {"n", "macro_aucpr_guess", "macro_f1_guess", "ece_excess"}
+    for name in ("accuracy", "macro_aucpr", "macro_roc_auc", "nll", "brier", "ece"):
+        value = measured[name]
+        assert value is not None and found[name][0] <= value <= found[name][1]
+    assert not level_intervals(View("leaf", 64.0, view.names, y, p, p, np.arange(200) % 2), measured, Bootstrap(50))
