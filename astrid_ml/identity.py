@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.moved import GONE, MOVED
 
+# Between the name of a simulation and what tells its settings, in names of samples.
+MARK, MARK_LENGTH = "-x", 8
+_MARKED = re.compile(rf"{MARK}[0-9a-f]{{{MARK_LENGTH}}}(?=[-_:]|$)")
 # Before there was one importable name, these stood at top level.
 FORMER_TOP_LEVEL = ("conf", "datamodules", "models", "preprocessing")
 
@@ -56,6 +60,17 @@ def first_fields(name: str) -> frozenset[str] | None:
     """
     fields = _all_first_fields().get(name)
     return None if fields is None else frozenset(fields)
+
+
+def unmarked(name: object) -> str:
+    """A sample's name without the mark of a simulation's settings: what chance decides by it is the same with any.
+
+    Example:
+        >>> unmarked("ztf-x1a2b3c4d-000-00012"), unmarked("SN-2011fe")
+        ('ztf-000-00012', 'SN-2011fe')
+    """
+    text = str(name)
+    return _MARKED.sub("", text) if MARK in text else text
 
 
 def lasting(tree: Any) -> Any:

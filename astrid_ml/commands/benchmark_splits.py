@@ -209,9 +209,9 @@ def split_page(rows: Sequence[Row], words: Sequence[str], name: str) -> str:
         }
     )
     drawn = [_whisker(row.ranking, (float(low), float(high))) for row in rows]
-    caption = (
-        "Intervals by groups. AUCPR on what a random split tests is given for the share of positives of the other fold."
-    )
+    caption = "Intervals by groups; none of few groups."
+    if any(row.ranking.share is not None for row in rows):
+        caption += " AUCPR on what a random split tests is given for the share of positives of the other fold."
     shown = [views.table(table, caption, drawings={f"{low:.2g} to {high:.2g}": drawn}), differences(rows)]
     section = SectionView("Random and honest split", "pieces", {"pieces": shown})
     heading = f"What a random split claims: {name}"

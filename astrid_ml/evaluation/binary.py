@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
-from astrid_ml.evaluation.bootstrap import Bootstrap, paired
+from astrid_ml.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, paired
 from astrid_ml.evaluation.breakdown import breakdown, false_positives
 from astrid_ml.evaluation.effect import calibration_metrics
 from astrid_ml.evaluation.intervals import (
@@ -24,7 +24,7 @@ from astrid_ml.evaluation.intervals import (
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import assumed_of
 from astrid_ml.evaluation.remarks import remarks, verdict
-from astrid_ml.evaluation.result import EvaluationResult, has
+from astrid_ml.evaluation.result import EvaluationResult, has, with_reasons
 from astrid_ml.evaluation.sets.conformal import measured
 from astrid_ml.metrics.binary import (
     UndefinedError,
@@ -40,6 +40,8 @@ from astrid_ml.metrics.binary import (
 from astrid_ml.types import Count, Floats, Mask
 
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
+FEW_GROUPS = "too few groups (objects, fields) to tell how others would differ"
+FEW_COMPARED = f"a class has fewer than {FEWEST_GROUPS} groups"
 GRID = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
@@ -100,7 +102,8 @@ class BinaryEvaluation:
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
         result.remarks.extend(remarks(result, known))
-        return replace(result, verdict=verdict(result))
+        gains = {f"aucpr_minus_{name}": FEW_COMPARED for name in (COLUMN, TREES)}
+        return with_reasons(replace(result, verdict=verdict(result)), FEW_GROUPS, gains)
 
     def _ranking(self, result: EvaluationResult, known: pd.DataFrame, scores: Any, labels: Any) -> None:
         """Metrics of the order of the scores alone."""

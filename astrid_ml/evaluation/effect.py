@@ -105,6 +105,8 @@ def calibration_metrics(result: EvaluationResult, known: pd.DataFrame, bootstrap
         p = known[column].to_numpy(dtype=float)
         result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
         result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
+        for name, (low, high) in cal.calibration_error_intervals(p, truth, known["group_id"], bootstrap.level).items():
+            result.intervals[name + suffix] = cal.moved_ends(name, result.metrics[name + suffix] or 0.0, low, high)
         for name, losses in LOSSES.items():
             values = losses(p, truth)
             result.metrics[name + suffix] = float(values.mean())

@@ -7,6 +7,8 @@ place of the binomial one. Measured beside percentile, BCa, studentised and bias
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -224,6 +226,8 @@ def mean_interval(values: Floats, groups: object, level: float = 0.95) -> Interv
 def decision_intervals(chosen: Mask, labels: Mask, groups: pd.Series, level: float) -> dict[str, Interval]:
     """Of precision, recall, their F1, accuracy and the rates of both errors: exact, however near they are to 0 or 1.
 
+    That of Matthews' coefficient joins the two rates and the share of positives, as :func:`missed_interval` does.
+
     Args:
         chosen: (n,) what was called positive.
         labels: (n,).
@@ -249,7 +253,26 @@ def decision_intervals(chosen: Mask, labels: Mask, groups: pd.Series, level: flo
         ends = proportion_interval(hits[of], groups[of], level)
         if ends is not None:
             out[name] = (2 * ends[0] / (1 + ends[0]), 2 * ends[1] / (1 + ends[1])) if name == "f1" else ends
+    share = proportion_interval(labels, groups, level)
+    if share is not None and 0 < labels.mean() < 1 and 0 < chosen.mean() < 1:
+        rates = tuple(float(values.mean()) for values in (chosen[labels], chosen[~labels], labels))
+        out["mcc"] = _mover(_matthews, rates, (out["recall"], out["fpr"], share))
     return out
+
+
+def _matthews(true: float, false: float, share: float) -> float:
+    """Matthews' coefficient of the true and the false positive rate and the share of positives; 0 where undefined."""
+    called = share * true + (1 - share) * false
+    spread = called * (1 - called)
+    return (true - false) * float(np.sqrt(share * (1 - share) / spread)) if spread > 0 else 0.0
+
+
+def _mover(metric: Callable[..., float], at: tuple[float, ...], ends: tuple[Interval, ...]) -> Interval:
+    """The interval of a function of independent numbers, from how far the ends of each move it."""
+    value = metric(*at)
+    moved = [[metric(*at[:i], end, *at[i + 1 :]) - value for end in own] for i, own in enumerate(ends)]
+    low, high = (float(np.sqrt(sum(max(0.0, *(sign * m for m in own)) ** 2 for own in moved))) for sign in (-1, 1))
+    return max(value - low, -1.0), min(value + high, 1.0)
 
 
 def missed_interval(

@@ -12,6 +12,7 @@ import pandas as pd
 
 METRICS = {
     "aucpr": "AUCPR (average precision)",
+    "aucpr_mean": "mean AUCPR of voxels over classes",
     "aucpr_at_1_in_100": "AUCPR where 1 in 100 is real",
     "aucpr_at_prevalence": "AUCPR at the assumed prevalence",
     "precision_at_prevalence": "precision at the assumed prevalence",

@@ -61,14 +61,21 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
         before, after = result.metrics.get(f"{name}_uncalibrated"), result.metrics.get(name)
         if before is not None:
             change = span(result.intervals.get(f"{name}_change"), 4)
-            rows.append({"": words, "raw score": fixed(before, 4), "calibrated": fixed(after, 4), "change": change})
+            both = {"raw score": (f"{name}_uncalibrated", before), "calibrated": (name, after)}
+            shown = {head: _with_ends(value, result.intervals.get(key)) for head, (key, value) in both.items()}
+            rows.append({"": words, **shown, "change": change})
     if not rows:
         return []
     caption = (
         "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is "
-        "what is left of it. The change, calibrated less raw, is a 95 % interval by resampling groups."
+        "what is left of it. In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling."
     )
     return [table(pd.DataFrame(rows), caption)]
+
+
+def _with_ends(value: float | None, ends: tuple[float, float] | None) -> str:
+    """A number and, where it has one, its interval."""
+    return fixed(value, 4) + ("" if ends is None else f" ({span(ends, 4)})")
 
 
 def operating(report: RunReport) -> SectionView | None:
@@ -167,7 +174,8 @@ def numbers(report: RunReport) -> SectionView | None:
     found: list[str] = []
     for result in report.results.values():
         found += [name for name in result.metrics if name not in found and not name.startswith("aucpr/")]
-    rows, why = [], {}
+    rows, why = [], dict[str, str]()
+    lacking = dict[str, str]()
     for name in names.ordered(found):
         row: dict[str, Any] = {"metric": names.metric(name)}
         for fold, result in report.results.items():
@@ -176,12 +184,13 @@ def numbers(report: RunReport) -> SectionView | None:
             row[f"{fold} interval"] = span(result.intervals.get(name), 4)
             if value is None and name in result.metrics:
                 why[f"{names.metric(name)}, {names.fold(fold)}"] = result.why.get(name, "undefined")
+            if name in result.no_interval:
+                lacking[f"{names.metric(name)}, {names.fold(fold)}"] = result.no_interval[name]
         rows.append(row)
     if not rows:
         return None
     caption = (
-        "All metrics. Intervals are 95 %; samples of one group stand or fall together: AUCPR and ROC AUC by the "
-        "influence of each group, shares as exact binomials, losses by their spread, differences by resampling groups. "
+        f"All metrics. Intervals are 95 %; samples of one group stand or fall together: {report.headline.ends_by} "
         "The validation fold chose weights and threshold, and fitted the calibration: its own are not held out."
     )
     heads = {f"{fold} interval": "95 % interval" for fold in report.results}
@@ -189,6 +198,8 @@ def numbers(report: RunReport) -> SectionView | None:
     pieces: list[View] = [table(pd.DataFrame(rows), caption, heads)]
     if why:
         pieces.append(facts(why, "Undefined, and why."))
+    if lacking:
+        pieces.append(facts(lacking, "Without an interval, and why."))
     return SectionView("Numbers", "pieces", {"pieces": pieces})
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from astrid_ml.contracts.columns import Columns
+from astrid_ml.identity import unmarked
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.links import components, linked_components
 from astrid_ml.splits.stamps import overlapping_stamps
@@ -121,7 +122,7 @@ def shared_out(groups: Coded, strata: Coded, shares: Sequence[float], seed: int)
 
 def order_key(name: object, seed: int) -> int:
     """A pseudo-random order that depends on the name and the seed only."""
-    return int.from_bytes(hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{unmarked(name)}".encode(), digest_size=8).digest(), "little")
 
 
 def order_keys(names: Iterable[object], seed: int) -> npt.NDArray[np.uint64]:

@@ -19,6 +19,7 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note, write_new_json
+from astrid_ml.identity import unmarked
 from astrid_ml.splits.coded import Coded
 from astrid_ml.splits.folds import FOLDS, KEPT, SEALED, TEST
 from astrid_ml.table_files import read_parquet, write_table
@@ -37,7 +38,9 @@ def sealed_units(units: Coded, share: float) -> Mask:
     """
     chosen = np.zeros(len(units.names) + 1, dtype=bool)
     if share > 0:
-        keys = [hashlib.blake2b(str(name).encode(), digest_size=8, person=b"sealed").digest() for name in units.names]
+        keys = [
+            hashlib.blake2b(unmarked(name).encode(), digest_size=8, person=b"sealed").digest() for name in units.names
+        ]
         chosen[:-1] = np.frombuffer(b"".join(keys), dtype="<u8") < share * 2.0**64
     out: Mask = chosen[units.codes]
     return out

@@ -14,6 +14,7 @@ from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.found import none_in
 from astrid_ml.places import stem_of
+from astrid_ml.identity import MARK
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.judge.truth import read_steps
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
@@ -125,6 +126,7 @@ class RampsPipeline:
         counts = np.bincount(codes.ravel(), minlength=256)
         known = counts[IGNORE] < codes.size
         detector = str(ramp.detector)
+        unit = f"{unit}{MARK}{ramp.mark}" if ramp.mark else unit
         record = {
             "id": f"{unit}:{integration}:{y}:{x}",
             "group_id": detector if self.group_by == "detector" else unit,

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from astrid_ml.files import whole
 from astrid_ml.preprocessing.differencing.frame.image import Image
-from astrid_ml.preprocessing.seeded import seeded
+from astrid_ml.preprocessing.seeded import EACH_ALONE, named_as, seeded, settings_mark
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 from astrid_ml.progress import bar
@@ -69,20 +69,27 @@ class SimulatePairs:
             snr=(self.snr[0], self.snr[1]),
         )
         rows, sources = [], 0
+        word = seeded("pair", seed, settings_mark(self, seed, EACH_ALONE))
         for i in bar(range(self.n), "simulating"):
             pair = simulate_pair(config, int(np.random.SeedSequence([seed, i]).generate_state(1)[0]))
-            stem, called = f"pair_{i:03d}", f"{seeded('pair', seed)}_{i:03d}"
+            stem = f"pair_{i:03d}"
             names = {side: f"{stem}_{side}.fits" for side in ("science", "reference")}
             _write(output_dir / names["science"], pair.science, pair.psfs[0].numpy(), 60001.0)
             _write(output_dir / names["reference"], pair.reference, pair.psfs[1].numpy(), 60000.0)
             truth = pair.truth.assign(injected=True)
             if "object_id" not in truth:
-                truth["object_id"] = [f"{seeded('pair', seed)}-{i:03d}-{k:04d}" for k in range(len(truth))]
+                truth["object_id"] = [f"{word}-{i:03d}-{k:04d}" for k in range(len(truth))]
             table = truth
             path = output_dir / f"{stem}_truth.csv"
             with whole(path) as at:
                 table.to_csv(at, index=False)
-            rows.append({**names, "truth": path.name, **({} if called == stem else {"name": called})})
+            rows.append(
+                {
+                    **names,
+                    "truth": path.name,
+                    **({} if word == "pair" else {"name": named_as(names["science"], "pair", word)}),
+                }
+            )
             sources += len(truth)
         manifest = pd.DataFrame(rows)
         with whole(output_dir / "manifest.csv") as at:

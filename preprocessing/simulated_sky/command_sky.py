@@ -13,7 +13,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import whole
 from astrid_ml.missions import canonical
 from astrid_ml.nearest import nearest
-from astrid_ml.preprocessing.seeded import seeded
+from astrid_ml.preprocessing.seeded import EACH_ALONE, named_as, seeded, settings_mark
 from astrid_ml.preprocessing.simulated_sky.artefacts import Artefacts
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.files import SUFFIXES, write_image
@@ -49,6 +49,8 @@ class SimulateSky:
         distortion: px; largest misregistration that no WCS tells.
         artefacts: factor on the mission's cosmic rays, trails, hot and bad pixels.
         reference_fwhm: range of the reference's PSF width over the science image's.
+        filters: how many of a mission's filters are used, in turn: so that few pairs see each several times, and
+            what is tested was trained on. None draws from all.
     """
 
     domain: ClassVar[str] = "differencing"
@@ -70,6 +72,7 @@ class SimulateSky:
     distortion: Annotated[NonNegative, InUnits("px")] = 0.08
     artefacts: NonNegative = 1.0
     reference_fwhm: Annotated[tuple[Positive, Positive] | list[Positive], Ordered()] = (0.75, 1.05)
+    filters: Count | None = None
 
     def column_values(self) -> dict[str, tuple[str, ...]]:
         """The missions."""
@@ -115,12 +118,15 @@ class SimulateSky:
         """Simulate and write one pair; returns its line of the manifest and its truth."""
         rng = np.random.default_rng([seed, number])
         band = str(rng.choice(mission.filters))
+        if self.filters is not None:
+            band = mission.filters[number // len(self.missions) % min(self.filters, len(mission.filters))]
         mjd = float(rng.uniform(58000, 60500))
         clear = float(rng.uniform(0.8, 1.0)) if mission.sky_subtracted or mission.name == "ztf" else 1.0
         science = expose(mission, band, mjd, 1, clear)
         reference = expose(mission, band, mjd - float(rng.uniform(60, 700)), mission.preset.depth)
         pair = simulate_pair(self.config(mission, science, reference, clear, rng), int(rng.integers(2**62)))
-        stem, called = f"{mission.name}_{number:05d}", f"{seeded(mission.name, seed)}_{number:05d}"
+        word = seeded(mission.name, seed, settings_mark(self, seed, EACH_ALONE))
+        stem, called = f"{mission.name}_{number:05d}", f"{word}_{number:05d}"
         tile = {"NUV": "-nd", "FUV": "-fd"}.get(band, "")
         names = [f"{stem}_{role}{tile}{SUFFIXES[mission.name]}" for role in ("science", "reference")]
         for name, image, exposure in zip(names, (pair.science, pair.reference), (science, reference), strict=True):
@@ -139,7 +145,7 @@ class SimulateSky:
             "artefacts": f"{stem}_artefacts.csv",
             "mission": mission.name,
             "filter": band,
-            **({} if called == stem else {"name": called}),
+            **({} if called == stem else {"name": named_as(names[0], mission.name, word)}),
         }
         return row, truth
 

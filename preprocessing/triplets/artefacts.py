@@ -60,23 +60,23 @@ def _uniform(random: np.random.Generator, low: float, high: float, n: int) -> Fl
 
 
 def cosmic_ray(at: Optics, random: np.random.Generator) -> Pattern:
-    """A track of a few pixels, blurred by charge diffusion only: sharper than the PSF."""
+    """A track of a few pixels, blurred by charge diffusion only (0.2 to 0.4 px): sharper than the PSF."""
     n = len(at.x)
     track = line(
         at.x,
         at.y,
         _uniform(random, 0, np.pi, n),
         random.exponential(1.6, n).astype(np.float32),
-        _uniform(random, 0.3, 0.55, n),
+        _uniform(random, 0.2, 0.4, n),
     )
     return _only_science(track)
 
 
 def hot_pixel(at: Optics, random: np.random.Generator) -> Pattern:
-    """One pixel, with a little capacitance to its neighbours."""
+    """One pixel, with a little capacitance to its neighbours: at most that of infrared detectors, 3 % to each."""
     image = np.zeros((len(at.x), SIZE, SIZE), dtype=np.float32)
     rows, columns = np.rint(at.y).astype(int), np.rint(at.x).astype(int)
-    number, leak = np.arange(len(at.x)), _uniform(random, 0.0, 0.12, len(at.x))
+    number, leak = np.arange(len(at.x)), _uniform(random, 0.0, 0.03, len(at.x))
     image[number, rows, columns] = 1.0
     for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
         image[number, rows + dy, columns + dx] += leak
@@ -112,22 +112,25 @@ def _recentre(image: Floats32, at: Optics) -> Floats32:
 
 
 def dipole(at: Optics, random: np.random.Generator) -> Pattern:
-    """A star or nucleus whose two images are misregistered by a fraction of a pixel."""
+    """A star or nucleus whose two images are misregistered by a fraction of a pixel.
+
+    Their fluxes agree to a percent: of more than that the sum of the lobes is a variable star, and real.
+    """
     n = len(at.x)
-    shift, angle = _uniform(random, 0.25, 1.2, n), _uniform(random, 0, 2 * np.pi, n)
+    shift, angle = _uniform(random, 0.15, 0.8, n), _uniform(random, 0, 2 * np.pi, n)
     half_x, half_y = (shift / 2 * np.cos(angle)).astype(np.float32), (shift / 2 * np.sin(angle)).astype(np.float32)
     # The positive lobe is what was detected, so the star itself lies a little beside.
     x, y = at.x - 0.4 * at.fwhm * np.cos(angle), at.y - 0.4 * at.fwhm * np.sin(angle)
     science = moffat((x + half_x).astype(np.float32), (y + half_y).astype(np.float32), at.fwhm, at.beta)
     reference = moffat((x - half_x).astype(np.float32), (y - half_y).astype(np.float32), at.fwhm, at.beta)
-    return Pattern(science, science - _uniform(random, 0.9, 1.0, n)[:, None, None] * reference, reference)
+    return Pattern(science, science - _uniform(random, 0.99, 1.0, n)[:, None, None] * reference, reference)
 
 
 def bad_kernel(at: Optics, random: np.random.Generator) -> Pattern:
-    """A bright star whose PSF was matched badly: a core with a ring of the other sign."""
+    """A bright star whose PSF was matched badly, by 3 to 15 % of its width: a core with a ring of the other sign."""
     n = len(at.x)
     science = moffat(at.x, at.y, at.fwhm, at.beta)
-    other = at.fwhm * np.where(random.random(n) < 0.8, _uniform(random, 1.08, 1.3, n), _uniform(random, 0.8, 0.94, n))
+    other = at.fwhm * np.where(random.random(n) < 0.8, _uniform(random, 1.03, 1.15, n), _uniform(random, 0.87, 0.97, n))
     matched = moffat(at.x, at.y, other.astype(np.float32), at.beta)
     return Pattern(science, science - matched, matched)
 

@@ -48,6 +48,13 @@ def test_the_sentence_says_what_was_flattered_or_that_it_is_not_shown() -> None:
     )
 
 
+def test_the_page_speaks_of_shares_only_where_the_ranking_has_one() -> None:
+    """Case: a page of ramps, whose mean AUCPR over classes is given for no share of positives."""
+    plain = [Row("random", 1, OWN, 80, Ranking("mean AUCPR of voxels over classes", 0.5, 0.4, 0.6, 7))]
+    assert "share of positives" in split_page(rows(0.04), ["Nothing."], "x")
+    assert "share of positives" not in split_page(plain, ["Nothing."], "x")
+
+
 @pytest.mark.parametrize(("seeds", "flip"), [([], []), ([1, 1], []), ([1], [0.0]), ([1], [0.1, 0.1]), ([1], [1.0])])
 def test_lists_that_mean_nothing_are_refused(seeds: list[int], flip: list[float]) -> None:
     with pytest.raises(UserError):

@@ -9,9 +9,9 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.tree.intervals import macro_area_difference
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
-    macro_area_draws,
     macro_average_precision,
     macro_f1,
     macro_f1_draws,
@@ -51,21 +51,23 @@ def compare_trees(tree: Taxonomy, first: pd.DataFrame, second: pd.DataFrame, boo
 
 
 def _rows(a: View, b: View, bootstrap: Bootstrap) -> list[dict[str, Any]]:
-    k, out = len(a.names), []
-    for metric in ("macro_f1", "macro_aucpr"):
-        values, draws = [], []
-        for view in (a, b):
-            called = view.p.argmax(axis=1)
-            if metric == "macro_f1":
-                values.append(macro_f1(confusion_matrix(view.y, called, k)))
-                draws.append(macro_f1_draws(view.y, called, k, view.group, bootstrap))
-            else:
-                values.append(macro_average_precision(view.p, view.y) or np.nan)
-                draws.append(macro_area_draws(view.p, view.y, view.group, bootstrap))
-        low, high = bootstrap.interval(draws[0] - draws[1]) or (np.nan, np.nan)
+    k, of_f1, drawn = len(a.names), [], []
+    for view in (a, b):
+        called = view.p.argmax(axis=1)
+        of_f1.append(macro_f1(confusion_matrix(view.y, called, k)))
+        drawn.append(macro_f1_draws(view.y, called, k, view.group, bootstrap))
+    of_area = [macro_average_precision(view.p, view.y) or np.nan for view in (a, b)]
+    apart = macro_area_difference(a.p, b.p, a.y, a.group, bootstrap.level)
+    found = {
+        "macro_f1": (of_f1, bootstrap.interval(drawn[0] - drawn[1])),
+        "macro_aucpr": (of_area, None if apart is None else apart[1]),
+    }
+    rows = []
+    for metric, (values, ends) in found.items():
+        low, high = ends or (np.nan, np.nan)
         row = {"metric": f"leaf/{metric}", "days": a.day, "network": values[0], "baseline": values[1]}
-        out.append({**row, "difference": values[0] - values[1], "low": low, "high": high})
-    return out
+        rows.append({**row, "difference": values[0] - values[1], "low": low, "high": high})
+    return rows
 
 
 _TITLES = {"leaf/macro_f1": "macro-F1 of the leaves", "leaf/macro_aucpr": "macro-AUCPR of the leaves"}

@@ -13,31 +13,24 @@ from astrid_ml.contracts.scoring import JOINED, member_column
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.rankings import Ranking
-from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.evaluation.tree.applied import BRIEF, SEEN, WINDOW, age_of, answers, nodes_of, nodes_of_members
 from astrid_ml.evaluation.tree.baseline import TreeBaseline, put_baseline
 from astrid_ml.evaluation.tree.calibration import absent_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
-from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval
+from astrid_ml.evaluation.tree.intervals import LEAST
+from astrid_ml.evaluation.tree.levels import ECE_MINIMUM, level_intervals, level_metrics
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
-    excess_ece,
-    macro,
-    macro_average_precision,
-    macro_f1,
-    macro_f1_draws,
     one_vs_rest,
-    top_label_ece,
 )
 from astrid_ml.evaluation.tree.ranking import tree_difference, tree_ranking
-from astrid_ml.evaluation.tree.remarks import flatten, guesses, of_absent, remarks
+from astrid_ml.evaluation.tree.remarks import flatten, of_absent, remarks
 from astrid_ml.evaluation.tree.sets import NodeSets, measured_nodes, with_node_sets
 from astrid_ml.evaluation.tree.views import View, headline_day, scores_of, views
-from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 from astrid_ml.types import Floats, Ints, Share
 
-ECE_MINIMUM = 5000
 _EDGE = 1e-7
 
 
@@ -50,7 +43,7 @@ class HierarchicalJudge:
         confidence: the class is the deepest node whose probability reaches this.
         calibrate: fit a scale for each family of siblings and an offset for each node, both drifting with log2(days),
             on validation.
-        bootstrap: intervals of accuracy and macro-F1.
+        bootstrap: intervals of macro-F1 and of differences; its level is that of all intervals.
         headline: the metric that the run is judged by.
         sets: which nodes the scores do not rule out, with a measured coverage; None for none.
         baseline: trees on what is measured of the samples, which the answers are compared with; None for none.
@@ -140,8 +133,8 @@ class HierarchicalJudge:
         for view in views(known, nodes[nodes >= 0], tree):
             key = f"{view.name}/{{}}/{view.day:g}d"
             rows.append({"level": view.name, "days": view.day, **level_metrics(view)})
-            if len(view.y) and len(np.unique(view.y)) > 1:
-                self._intervals(view, key, result, ranked=view.day == shown)
+            own = level_intervals(view, rows[-1], self.bootstrap)
+            result.intervals.update({key.format(name): ends for name, ends in own.items()})
             if view.day == shown:
                 self._effect(view, key, result)
                 self._say(view, key, rows[-1], result)
@@ -161,7 +154,7 @@ class HierarchicalJudge:
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
-        return result
+        return with_reasons(result, f"fewer than {LEAST} objects, or too few of a class")
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """At the headline's window: the most certain mistakes, and the objects that the model knows least about."""
@@ -191,17 +184,6 @@ class HierarchicalJudge:
     def ranking_difference(self, first: pd.DataFrame, second: pd.DataFrame) -> PairedDifference | None:
         """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
         return tree_difference(self.tree, (first, second), self.headline, self.bootstrap)
-
-    def _intervals(self, view: View, key: str, result: EvaluationResult, ranked: bool) -> None:
-        """Macro-F1 at every window, macro-AUCPR at the headline's; none of few objects."""
-        if len(np.unique(view.group)) < LEAST:
-            return
-        called = view.p.argmax(axis=1)
-        drawn = macro_f1_draws(view.y, called, len(view.names), view.group, self.bootstrap)
-        found = {"macro_f1": self.bootstrap.interval(drawn)}
-        if ranked:
-            found["macro_aucpr"] = macro_area_interval(view.p, view.y, view.group, self.bootstrap.level)
-        result.intervals.update({key.format(name): ends for name, ends in found.items() if ends is not None})
 
     def _measure_sets(
         self, tree: Taxonomy, known: pd.DataFrame, nodes: Ints, shown: float, result: EvaluationResult
@@ -279,35 +261,3 @@ class HierarchicalJudge:
         result.figures[f"Precision and recall of each class, {day:g} days"] = lambda: figure_precision_recall(
             tree, view.p, view.y
         )
-
-
-def level_metrics(view: View) -> dict[str, float | None]:
-    """Metrics of one level at one window; NLL and Brier beside those of the prior and of the raw scores."""
-    y, k = view.y, len(view.names)
-    if not len(y):
-        return {"n": 0.0}
-    called = view.p.argmax(axis=1)
-    out: dict[str, float | None] = {"n": float(len(y)), "accuracy": float(np.mean(called == y))}
-    out["macro_f1"] = macro_f1(confusion_matrix(y, called, k))
-    out["macro_aucpr"], out["macro_roc_auc"] = macro_average_precision(view.p, y), macro(roc_auc, view.p, y)
-    out |= likelihoods(view)
-    out |= guesses(y, k)
-    out["ece"] = top_label_ece(view.p, y)
-    out["ece_excess"] = excess_ece(view.p, y) if len(y) >= ECE_MINIMUM else None
-    return out
-
-
-def likelihoods(view: View) -> dict[str, float | None]:
-    """NLL and Brier of the probabilities, of the raw scores and of the prior, over objects whose class training had.
-
-    Of a class that it did not have a model knows nothing: how often that happens is said beside, not averaged in.
-    """
-    k, there = len(view.names), ~absent_nodes(view.raw)[view.y]
-    y, rows = view.y[there], np.arange(int(there.sum()))
-    prior = np.tile(np.bincount(y, minlength=k) / max(len(y), 1), (len(y), 1))
-    out: dict[str, float | None] = {}
-    for suffix, values in (("", view.p[there]), ("_uncalibrated", view.raw[there]), ("_prior", prior)):
-        hit = np.clip(values[rows, y], _EDGE, 1)
-        out[f"nll{suffix}"] = float(-np.mean(np.log(hit))) if len(y) else None
-        out[f"brier{suffix}"] = float(np.mean(((values - np.eye(k)[y]) ** 2).sum(axis=1))) if len(y) else None
-    return out

@@ -1,4 +1,4 @@
-"""The interval of a macro-averaged AUCPR, from what each group does to the mean over the classes.
+"""Intervals of a macro-averaged AUCPR, of a ROC AUC, and of a difference, from what each group does to the mean.
 
 Resampled objects repeat: a class of five is ranked too well in a replicate, and percentiles lie above the truth
 (``tests/evaluation/tree/test_intervals.py`` counts how often). The influences of
@@ -7,13 +7,36 @@ Resampled objects repeat: a class of five is ranked too well in a replicate, and
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 
 from astrid_ml.evaluation.intervals import EDGE, UNSEEN, Interval, effective
-from astrid_ml.metrics.influence import area_influence
+from astrid_ml.metrics.influence import Influence, area_influence, roc_influence
 from astrid_ml.types import Floats, Ints, Mask
 
 LEAST = 5  # groups below which no interval is given
+
+Of = Callable[[object, object], Influence]
+
+
+class _Each(NamedTuple):
+    """One-vs-rest metrics of K classes and what moves them.
+
+    Args:
+        values: of the metric, (K,).
+        guesses: of a ranking that knows nothing, (K,).
+        real: groups of equal size that know as much as those of the class, (K,).
+        moves: what leaving out each group does, (K, G).
+        held: whether a group holds an object of the class, (K, G).
+    """
+
+    values: Floats
+    guesses: Floats
+    real: Floats
+    moves: Floats
+    held: Mask
 
 
 def macro_area_interval(p: Floats, truth: Ints, groups: Ints, level: float = 0.95) -> Interval | None:
@@ -37,38 +60,99 @@ def macro_area_interval(p: Floats, truth: Ints, groups: Ints, level: float = 0.9
         >>> 0 < low < (3 / 4 + 5 / 6) / 2 < high < 1
         True
     """
+    return _macro_interval(area_influence, p, truth, groups, level)
+
+
+def macro_roc_interval(p: Floats, truth: Ints, groups: Ints, level: float = 0.95) -> Interval | None:
+    """The interval of the mean one-vs-rest ROC AUC; see :func:`macro_area_interval`.
+
+    Example:
+        >>> macro_roc_interval(np.eye(2), np.array([0, 1]), np.arange(2)) is None
+        True
+    """
+    return _macro_interval(roc_influence, p, truth, groups, level)
+
+
+def macro_area_difference(
+    one: Floats, two: Floats, truth: Ints, groups: Ints, level: float = 0.95
+) -> tuple[float, Interval] | None:
+    """The macro-AUCPR of one network less that of another on the same objects, and its interval.
+
+    Of the next object of a class it is not known whether both see it: the better one's margin over a guess counts.
+
+    Args:
+        one, two: (n, k) probabilities of each.
+        truth, groups, level: see :func:`macro_area_interval`.
+
+    Returns:
+        None where there is no interval; equal probabilities differ by 0 without one.
+
+    Example:
+        >>> p, truth = np.eye(2)[[0, 0, 0, 1, 1, 0]], np.array([0, 0, 0, 1, 1, 1])
+        >>> macro_area_difference(p, p, truth, np.arange(6))
+        (0.0, (0.0, 0.0))
+    """
+    from scipy.stats import norm
+
+    if _few(truth, groups):
+        return None
+    first, second = (_each(area_influence, p, truth, groups) for p in (one, two))
+    better = np.maximum(first.values, second.values)
+    spread = _spread(first._replace(values=better, moves=first.moves - second.moves))
+    if spread is None:
+        return None
+    value = float(np.mean(first.values - second.values))
+    reach = 0.0 if np.array_equal(one, two) else float(norm.ppf((1 + level) / 2)) * spread
+    return value, (max(value - reach, -1.0), min(value + reach, 1.0))
+
+
+def _macro_interval(of: Of, p: Floats, truth: Ints, groups: Ints, level: float) -> Interval | None:
     from scipy.special import expit, logit
     from scipy.stats import norm
 
-    classes = np.unique(truth)
-    if len(classes) < 2 or len(np.unique(groups)) < LEAST:
+    if _few(truth, groups):
         return None
-    moved = np.zeros(int(groups.max()) + 1)
-    centres, values = [], []
-    of_one, alone, unseen = [], 0, 0.0
-    for k in classes:
-        own = truth == k
-        found, guess, real = area_influence(np.clip(p[:, k], 0, 1), own), float(own.mean()), effective(groups[own])
-        mine = _leave_out(found.moves, own, groups)
-        if real < 2 - EDGE:
-            mine[groups[own]], alone = 0.0, alone + 1
-        else:
-            of_one.append(float((mine[np.unique(groups[own])] ** 2).sum()) * real)
-        moved += mine
-        unseen += UNSEEN * ((found.value - guess) / real) ** 2
-        share = UNSEEN / real
-        centres.append((found.value + share * guess) / (1 + share))
-        values.append(found.value)
-    if not of_one:
+    each = _each(of, p, truth, groups)
+    spread = _spread(each)
+    if spread is None:
         return None
-    spread = np.sqrt(float((moved**2).sum()) + alone * float(np.mean(of_one)) + unseen) / len(classes)
-    centre, value = float(np.clip(np.mean(centres), EDGE, 1 - EDGE)), float(np.mean(values))
+    share = UNSEEN / each.real
+    centre = float(np.clip(np.mean((each.values + share * each.guesses) / (1 + share)), EDGE, 1 - EDGE))
+    value = float(np.mean(each.values))
     reach = norm.ppf((1 + level) / 2) * spread
     width = reach / (centre * (1 - centre))
     low, high = (float(end) for end in expit(logit(centre) + np.array([-width, width])))
     # Near 1 the logit stretches a spread that it was not made for: no end lies further than that of a plain interval.
     low, high = max(low, centre - reach), min(high, centre + reach)
     return min(low, value), min(max(high, value), 1.0)
+
+
+def _few(truth: Ints, groups: Ints) -> bool:
+    return len(np.unique(truth)) < 2 or len(np.unique(groups)) < LEAST
+
+
+def _each(of: Of, p: Floats, truth: Ints, groups: Ints) -> _Each:
+    """Of each class that has objects against the rest."""
+    rows = []
+    for k in np.unique(truth):
+        own = truth == k
+        found = of(np.clip(p[:, k], 0, 1), own)
+        guess = float(own.mean()) if of is area_influence else 0.5
+        held = np.bincount(groups[own], minlength=int(groups.max()) + 1) > 0
+        rows.append((found.value, guess, effective(groups[own]), _leave_out(found.moves, own, groups), held))
+    return _Each(*(np.array(column) for column in zip(*rows, strict=True)))
+
+
+def _spread(each: _Each) -> float | None:
+    """The standard error of the mean over classes; None where no class is in two groups."""
+    alone = each.real < 2 - EDGE
+    if alone.all():
+        return None
+    moves = np.where(alone[:, None] & each.held, 0.0, each.moves)
+    of_one = [float((m[held] ** 2).sum()) * real for m, held, real in zip(moves, each.held, each.real, strict=True)]
+    unseen = float((UNSEEN * ((each.values - each.guesses) / each.real) ** 2).sum())
+    of_alone = float(alone.sum()) * float(np.mean(np.array(of_one)[~alone]))
+    return float(np.sqrt(float((moves.sum(axis=0) ** 2).sum()) + of_alone + unseen)) / len(each.values)
 
 
 def _leave_out(moves: Floats, own: Mask, groups: Ints) -> Floats:

@@ -80,13 +80,6 @@ def macro_f1_draws(truth: Ints, called: Ints, k: int, groups: Ints, bootstrap: B
     return np.array([macro_f1((times @ per_group).reshape(k, k)) for times in bootstrap.draws(unit)])
 
 
-def macro_area_draws(p: Floats, truth: Ints, groups: Ints, bootstrap: Bootstrap) -> Floats:
-    """Macro-averaged one-vs-rest average precision in each replicate, (replicates,)."""
-    areas = [bootstrap.curves(np.clip(p[:, k], 0, 1), truth == k, groups) for k in np.unique(truth)]
-    out: Floats = np.nanmean(np.stack(areas), axis=0)  # a class that a replicate did not draw is left out of its mean
-    return out
-
-
 def one_vs_rest(p: Floats, truth: Ints, names: list[str], groups: Ints, level: float = 0.95) -> list[dict[str, Any]]:
     """A row a class: ``class, n, prevalence, aucpr, low, high``; prevalence is what a guess would reach.
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
 from astrid_ml.evaluation.rankings import Ranking, same_samples
-from astrid_ml.evaluation.tree.intervals import macro_area_interval
-from astrid_ml.evaluation.tree.metrics import macro_area_draws, macro_average_precision
+from astrid_ml.evaluation.tree.intervals import macro_area_difference, macro_area_interval
+from astrid_ml.evaluation.tree.metrics import macro_average_precision
 from astrid_ml.evaluation.tree.views import View, headline_day, views
 from astrid_ml.taxonomy import Taxonomy
 
@@ -34,7 +34,7 @@ def tree_ranking(tree: Taxonomy, predictions: pd.DataFrame, headline: str, boots
 def tree_difference(
     tree: Taxonomy, tables: tuple[pd.DataFrame, pd.DataFrame], headline: str, bootstrap: Bootstrap
 ) -> PairedDifference | None:
-    """First less second on the same objects: the same objects are drawn for both.
+    """First less second on the same objects.
 
     Args:
         tree: the taxonomy.
@@ -47,12 +47,10 @@ def tree_difference(
     """
     one, two = same_samples(*tables, ["id", "days"])
     pair = [view for table in (one, two) if (view := leaves(tree, table, headline)) is not None]
-    values = [macro_average_precision(view.p, view.y) for view in pair]
-    if len(pair) < 2 or values[0] is None or values[1] is None:
+    if len(pair) < 2:
         return None
-    draws = [macro_area_draws(view.p, view.y, view.group, bootstrap) for view in pair]
-    interval = bootstrap.interval(draws[0] - draws[1])
-    return None if interval is None else PairedDifference(values[0] - values[1], *interval)
+    found = macro_area_difference(pair[0].p, pair[1].p, pair[0].y, pair[0].group, bootstrap.level)
+    return None if found is None else PairedDifference(found[0], *found[1])
 
 
 def leaves(tree: Taxonomy, predictions: pd.DataFrame, headline: str) -> View | None:

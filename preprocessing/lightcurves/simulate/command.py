@@ -20,7 +20,7 @@ from astrid_ml.preprocessing.lightcurves.simulate.pointings import PointingLog
 from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
 from astrid_ml.preprocessing.lightcurves.simulate.templates import OTHERS
 from astrid_ml.preprocessing.lightcurves.simulate.write_snana import write_pair
-from astrid_ml.preprocessing.seeded import seeded
+from astrid_ml.preprocessing.seeded import seeded, settings_mark
 from astrid_ml.types import Count, Decay, Floats, Ints, InUnits, Positive, Share
 
 # Twice-detected objects are kept; after so many tries a class is as complete as it gets.
@@ -92,6 +92,7 @@ class SimulateLightcurves:
         counts: dict[str, dict[str, int]] = {}
         by_survey: dict[str, int] = {}
         truths, first, log = [], 1, None
+        mark = settings_mark(self, seed, ("pointings",), self.pointings_digest)  # a log by what is in it
         if self.pointings is not None:
             log = PointingLog.read(Path(self.pointings), cadence_named(self.surveys[0]))
         for part, survey, label, number in self._wanted():
@@ -102,7 +103,7 @@ class SimulateLightcurves:
             curves, head = self._simulate(label, number, SurveyLook(self, cadence, log), random)
             if not len(head):
                 continue
-            head["SNID"] = [seeded(str(number), seed) for number in range(first, first + len(head))]
+            head["SNID"] = [seeded(str(number), seed, mark) for number in range(first, first + len(head))]
             first += len(head)
             if survey:
                 path = output_dir / cadence.survey / f"{part.lower()}-{label}.parquet"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar
@@ -12,8 +12,9 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
+from astrid_ml.evaluation.intervals import exact
 from astrid_ml.evaluation.rankings import Ranking, same_samples
-from astrid_ml.evaluation.result import EvaluationResult
+from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.metrics.ranking import area, completeness_at
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
@@ -98,8 +99,7 @@ class VoxelJudge:
         for name in ANOMALIES:
             true, false = (np.cumsum(part.sum(0)) for part in pooled[name])
             metrics[f"{name}/aucpr"] = defined(area(true, false))
-            found = completeness_at(true, false, self.false_positive_rate * false[-1])
-            metrics[f"{name}/recall"] = defined(found) if false[-1] else None
+            metrics[f"{name}/recall"] = defined(self._recall(true, false)) if false[-1] else None
             if metrics[f"{name}/aucpr"] is None:
                 why |= {f"{name}/{key}": f"no voxel of {name}" for key in ("aucpr", "recall")}
         each = [metrics[f"{name}/aucpr"] for name in ANOMALIES]
@@ -115,9 +115,15 @@ class VoxelJudge:
         holding = {name: int((pooled[name][0].sum(1) > 0).sum()) for name in ANOMALIES}
         for key in [key for key in intervals if 0 < holding.get(key.split("/")[-2] if "/" in key else "", FEW) < FEW]:
             del intervals[key]
+        intervals = {
+            key: _of_alike(ends, holding.get(key.split("/")[0], 0), self.level) for key, ends in intervals.items()
+        }
         said = verdict(metrics, intervals)
         few = without_intervals(len(names), holding)
-        return EvaluationResult(metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said)
+        result = EvaluationResult(
+            metrics, why, intervals, remarks=few, headline="aucpr_mean", verdict=said, ends_by="by resampling groups."
+        )
+        return with_reasons(result, f"fewer than {FEW} groups, of all or with a voxel of the class")
 
     def ranking(self, predictions: pd.DataFrame, share: float | None = None) -> Ranking:
         """See :class:`astrid_ml.evaluation.rankings.ComparesRankings`."""
@@ -215,19 +221,41 @@ class VoxelJudge:
         return mean, len(names)
 
     def _intervals(self, pooled: dict[str, tuple[Floats, Floats]], n: int) -> dict[str, tuple[float, float]]:
-        """Intervals of ``<class>/aucpr`` and ``aucpr_mean`` from draws of whole groups."""
+        """Intervals of ``<class>/aucpr``, ``<class>/recall`` and ``aucpr_mean`` from draws of whole groups."""
+
+        def found(name: str, weights: Floats) -> Iterator[Floats]:
+            return (np.cumsum(weights @ counts, axis=-1) for counts in pooled[name])
 
         def value(name: str, weights: Floats) -> Floats:
-            return area(*(np.cumsum(weights @ counts, axis=-1) for counts in pooled[name]))
+            return area(*found(name, weights))
+
+        def recall(name: str, weights: Floats) -> Floats:
+            return self._recall(*found(name, weights))
 
         values: dict[str, Values] = {f"{name}/aucpr": partial(value, name) for name in pooled}
+        values |= {f"{name}/recall": partial(recall, name) for name in pooled}
         values["aucpr_mean"] = lambda weights: mean_of_defined([value(name, weights) for name in pooled])
         bounds = {key: self._interval(number, n) for key, number in values.items()}
         return {key: bound for key, bound in bounds.items() if bound is not None}
 
+    def _recall(self, true: Floats, false: Floats) -> Floats:
+        """Completeness at the false positive rate that is allowed, from cumulative counts, (..., k)."""
+        return completeness_at(true, false, self.false_positive_rate * false[..., -1])
+
     def _interval(self, value: Values, n: int) -> tuple[float, float] | None:
         """None of few groups: draws of two say nothing of a third."""
         return interval(value, n, Bootstrap(self.replicates, self.seed, self.level)) if n >= FEW else None
+
+
+def _of_alike(ends: tuple[float, float], groups: int, level: float) -> tuple[float, float]:
+    """An interval; where none, or all, was found in every group, no draw differs: what one more would do is exact.
+
+    Example:
+        >>> _of_alike((0.1, 0.2), 8, 0.95), [round(end, 3) for end in _of_alike((0.0, 0.0), 8, 0.95)]
+        ((0.1, 0.2), [0.0, 0.369])
+    """
+    low, high = ends
+    return exact(low * groups, groups, (1 - level) / 2) if groups and low == high and low in (0.0, 1.0) else ends
 
 
 def without_intervals(groups: int, holding: Mapping[str, int]) -> list[str]:

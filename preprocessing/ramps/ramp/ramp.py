@@ -42,6 +42,7 @@ class Ramp:
         inverted: the detector's signal fell and was turned over: ``data`` and ``saturation_dn`` are of the other sign.
         corrected: what reference pixels say is subtracted already, or is not to be: they are no image, and no more.
         notes: what the reader decided, for the report.
+        mark: what tells a simulation's settings and seed from those of others; None of a real one.
     """
 
     data: Array
@@ -64,6 +65,7 @@ class Ramp:
     inverted: bool = False
     corrected: bool = False
     notes: tuple[str, ...] = ()
+    mark: str | None = None
 
     def __post_init__(self) -> None:
         _check_shapes(self)

@@ -94,6 +94,7 @@ def build_ramp(found: RawRamp, options: RampOptions) -> Ramp:
         filter=text_of(header, ("FILTER",)),
         mjd=first_of(header, ("MJD-AVG", "EXPMID", "MJD-OBS")),
         saturation_dn=maps.saturation,
+        mark=text_of(header, ("SIMMARK",)),
         linearity=maps.linearity,
         rate=maps.rate,
         corrected=done or options.border == 0,

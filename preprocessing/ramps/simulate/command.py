@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.ramps.ramp.patches_hdf5 import write_patches
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.simulate.events import Scene, cosmic_ray, snowball, telegraph, with_ipc
 from astrid_ml.preprocessing.ramps.simulate.frames import Detector, common_noise, strip
+from astrid_ml.preprocessing.seeded import EACH_ALONE, settings_mark
 from astrid_ml.types import Count, Floats32, InUnits, Length, NonNegative, Ordered, Positive, Share, Whole
 
 STRIP = 64  # rows made at once; fixed, so that the bytes do not depend on the memory at hand
@@ -178,7 +179,7 @@ class SimulateRamps:
         persisted = np.zeros((h, w), np.float32)
         tables, records = [], []
         file = WholeFile(folder / f"{stem}.fits")
-        cube = _open_fits(file.part, (self.num_integrations, self.num_frames, h, w), self._header(detector, name))
+        cube = _open_fits(file.part, (self.num_integrations, self.num_frames, h, w), self._header(detector, name, seed))
         for integration in range(self.num_integrations):
             events, truth = self._events(scene, random, with_events)
             common = common_noise(detector, self.num_frames, h, w, random)
@@ -268,7 +269,7 @@ class SimulateRamps:
         records, tables = zip(*made, strict=True)
         return pd.DataFrame(list(records)), with_ipc(pd.concat(tables, ignore_index=True), scene)
 
-    def _header(self, detector: Detector, name: str) -> dict[str, Any]:
+    def _header(self, detector: Detector, name: str, seed: int) -> dict[str, Any]:
         return {
             "TELESCOP": "SIMULATION",
             "DETECTOR": name,
@@ -279,6 +280,8 @@ class SimulateRamps:
             "NFRAMES": 1,
             "REFPIX": self.reference_border,
             "SATURATE": detector.saturation_dn,
+            # Parts of one simulation, made apart, are of the same settings.
+            "SIMMARK": settings_mark(self, seed, (*EACH_ALONE, "start_index", "end_index")),
         }
 
 

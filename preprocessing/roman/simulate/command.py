@@ -21,7 +21,7 @@ from astrid_ml.preprocessing.roman.simulate.field import (
     observe,
 )
 from astrid_ml.preprocessing.roman.simulate.products import Subtracted, find, fit, subtract
-from astrid_ml.preprocessing.seeded import USUAL
+from astrid_ml.preprocessing.seeded import EACH_ALONE, USUAL, as_offset, settings_mark
 from astrid_ml.preprocessing.simulated_sky.artefacts import cosmic_rays
 from astrid_ml.preprocessing.simulated_sky.psf import Psf
 from astrid_ml.progress import bar
@@ -86,9 +86,10 @@ class SimulateRoman:
         output_dir.mkdir(parents=True, exist_ok=True)
         shape = (int(self.shape[0]), int(self.shape[1]))
         densities = (self.stars, self.galaxies, self.transients)
-        sky = [draw_field(number, shape, densities, _SPAN, seed) for number in range(self.fields)]
+        mark = settings_mark(self, seed, EACH_ALONE)
+        sky = [draw_field(number, shape, densities, _SPAN, seed, mark) for number in range(self.fields)]
         rows = [
-            self._job(output_dir, number, sky[number % self.fields], seed)
+            self._job(output_dir, number, sky[number % self.fields], seed, mark)
             for number in bar(range(self.n), "simulating")
         ]
         table = pd.DataFrame(rows)
@@ -118,14 +119,14 @@ class SimulateRoman:
                 "for instance simulate.families=[zogy]",
             )
 
-    def _job(self, output_dir: Path, number: int, field: Field, seed: int) -> dict[str, Any]:
+    def _job(self, output_dir: Path, number: int, field: Field, seed: int, mark: str) -> dict[str, Any]:
         """Simulate and write one job; returns its line of the field list and its counts."""
         rng = np.random.default_rng([seed, 2, number])
         new = self.generation == "new" or (self.generation == "both" and number % 2 == 1)
         band = str(self.bands[(number + number // self.fields) % len(self.bands)])  # a field is seen in several
         mjd = float(rng.uniform(*_SPAN))
         scene = _Scene(self, field, band, mjd, rng, [seed, 3, number])
-        job = f"jid{90821 + number + 1_000_000 * (seed - USUAL)}"
+        job = f"jid{90821 + number + 1_000_000 * (seed - USUAL) + as_offset(mark, 10**9)}"
         folder = output_dir / ("20260722" if new else "20250617") / job
         folder.mkdir(parents=True, exist_ok=True)
         found = _Writer(folder, scene, new, number % 4 == 3, 10_000 + number, 1 + number % 18).write(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.preprocessing.roman.job.header import bandpass_zero_point
-from astrid_ml.preprocessing.seeded import USUAL
+from astrid_ml.preprocessing.seeded import USUAL, as_offset
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.galaxies import galaxy_layer
 from astrid_ml.preprocessing.simulated_sky.psf import Psf, add_sources
@@ -62,7 +62,12 @@ class Field:
 
 
 def draw_field(
-    number: int, shape: tuple[int, int], densities: tuple[float, float, float], span: tuple[float, float], seed: int
+    number: int,
+    shape: tuple[int, int],
+    densities: tuple[float, float, float],
+    span: tuple[float, float],
+    seed: int,
+    mark: str = "",
 ) -> Field:
     """Draw a field.
 
@@ -72,6 +77,7 @@ def draw_field(
         densities: stars, galaxies, transients per Mpx.
         span: MJD range of the survey.
         seed: of the whole simulation.
+        mark: of its settings, see :func:`astrid_ml.preprocessing.seeded.settings_mark`.
     """
     rng = np.random.default_rng([seed, 1, number])
     h, w = (side + 2 * MARGIN for side in shape)
@@ -83,9 +89,10 @@ def draw_field(
     hosts = galaxies.iloc[rng.integers(0, len(galaxies), len(hosted))] if len(hosted) else galaxies.iloc[:0]
     angle, distance = rng.uniform(0, 2 * np.pi, len(hosted)), rng.exponential(1.0, len(hosted)) * hosts["r_e"]
     x[hosted], y[hosted] = hosts["x"] + distance * np.cos(angle), hosts["y"] + distance * np.sin(angle)
+    first = 20_000_000 + 10_000 * number + 100_000_000 * (seed - USUAL) + as_offset(mark, 10**9)
     transients = pd.DataFrame(
         {
-            "object_id": 20_000_000 + 10_000 * number + 100_000_000 * (seed - USUAL) + np.arange(m),
+            "object_id": first + np.arange(m),
             "x": x,
             "y": y,
             "peak": rng.uniform(22.0, 26.8, m),
@@ -96,9 +103,8 @@ def draw_field(
     )
     # Another seed is another sky: elsewhere, under other names.
     centre = (7.0 + 0.3 * (number % 6) + 2.4 * ((seed - USUAL) % 150), -44.8 + 0.3 * (number // 6 % 30))
-    return Field(
-        str(5_261_331 + 1_001 * number + 10_000_000 * (seed - USUAL)), centre, shape, galaxies, stars, transients
-    )
+    name = 5_261_331 + 1_001 * number + 10_000_000 * (seed - USUAL) + as_offset(mark, 10**9)
+    return Field(str(name), centre, shape, galaxies, stars, transients)
 
 
 @dataclass(frozen=True)

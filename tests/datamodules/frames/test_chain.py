@@ -68,7 +68,9 @@ def test_simulated_jobs_train_and_jobs_without_truth_are_scored(tmp_path: Path, 
     assert account["counts"]["jobs_without_truth"] == 2
     assert scored["score"].between(0, 1).all()
     assert scored["id"].is_unique
-    assert set(scored["jid"]) == {"jid1090821", "jid1090822"}  # of the second seed
+    numbers = scored["jid"].str.removeprefix("jid").astype(int)
+    assert set(numbers % 10**9) == {1090821, 1090822}  # of the second seed
+    assert (numbers > 10**9).all()  # and of other settings than the usual ones
     assert scored[["x", "y", "ra", "dec", "filter", "sign"]].notna().all().all()
     assert set(np.sign(scored["sign"])) == {-1, 1}
     assert (tmp_path / "out" / "contact_sheet.png").stat().st_size > 10_000

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval
-from astrid_ml.evaluation.tree.metrics import macro_area_draws, macro_average_precision
+from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_difference, macro_area_interval, macro_roc_interval
+from astrid_ml.evaluation.tree.levels import level_intervals, level_metrics
+from astrid_ml.evaluation.tree.metrics import macro, macro_average_precision
+from astrid_ml.evaluation.tree.views import View
+from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.types import Floats, Ints
 
 CLASSES = 19
@@ -19,6 +22,13 @@ def draw(random: np.random.Generator, n: int) -> tuple[Floats, Ints]:
     z[np.arange(n), y] += 1.5
     p = np.exp(z)
     return p / p.sum(axis=1, keepdims=True), y
+
+
+def macro_area_draws(p: Floats, truth: Ints, groups: Ints, bootstrap: Bootstrap) -> Floats:
+    """The rival: macro-AUCPR in each replicate, a class that one did not draw left out of its mean."""
+    areas = [bootstrap.curves(np.clip(p[:, k], 0, 1), truth == k, groups) for k in np.unique(truth)]
+    out: Floats = np.nanmean(np.stack(areas), axis=0)
+    return out
 
 
 def test_of_classes_of_five_objects_it_covers_where_percentiles_do_not() -> None:
@@ -60,3 +70,59 @@ def test_few_objects_or_classes_have_none() -> None:
     assert macro_area_interval(p, np.zeros(60, np.int64), np.arange(60)) is None
     assert macro_area_interval(p, y, np.arange(60) % (LEAST - 1)) is None
     assert macro_area_interval(p[:CLASSES], np.arange(CLASSES), np.arange(CLASSES)) is None
+
+
+def two_networks(random: np.random.Generator, n: int, apart: tuple[float, float]) -> tuple[Floats, Floats, Ints]:
+    """Probabilities of two networks that half agree, and the classes."""
+    y, shared, out = random.integers(0, CLASSES, n), random.normal(size=(n, CLASSES)), []
+    for size in apart:
+        z = (shared + random.normal(size=(n, CLASSES))) / np.sqrt(2)
+        z[np.arange(n), y] += size
+        out.append(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))
+    return out[0], out[1], y
+
+
+@pytest.mark.parametrize("apart", [(1.5, 1.5), (2.0, 1.2)])
+def test_a_difference_covers_with_classes_of_five_objects(apart: tuple[float, float]) -> None:
+    n, draws = 90, 120
+    values = []
+    for seed in range(200):
+        one, two, y = two_networks(np.random.default_rng(5000 + seed), n, apart)
+        first, second = (macro_average_precision(p, y) for p in (one, two))
+        assert first is not None and second is not None
+        values.append(first - second)
+    truth, held = float(np.mean(values)), 0
+    for seed in range(draws):
+        one, two, y = two_networks(np.random.default_rng(seed), n, apart)
+        found = macro_area_difference(one, two, y, np.arange(n))
+        assert found is not None
+        held += found[1][0] <= truth <= found[1][1]
+    assert 0.91 <= held / draws <= 1.0
+
+
+def test_networks_that_both_rank_without_fault_are_not_shown_to_be_equal() -> None:
+    y = np.repeat(np.arange(3), 20)
+    one = np.eye(3)[y] * 0.8 + 0.1
+    found, same = (macro_area_difference(one, p, y, np.arange(60)) for p in (one**2, one))
+    assert found is not None and found[0] == 0 and found[1][0] < 0 < found[1][1]
+    assert same == (0.0, (0.0, 0.0))
+    assert macro_area_difference(one, one, y, np.arange(60) % (LEAST - 1)) is None
+
+
+def test_the_interval_of_the_mean_roc_auc_covers() -> None:
+    random, n = np.random.default_rng(3), 90
+    truth = np.mean([macro(roc_auc, *draw(random, n)) for _ in range(150)])
+    ends = [macro_roc_interval(*draw(random, n), np.arange(n)) for _ in range(100)]
+    assert sum(1 for pair in ends if pair is not None and pair[0] <= truth <= pair[1]) >= 91
+
+
+def test_every_estimate_of_a_level_has_an_interval_about_it() -> None:
+    p, y = draw(np.random.default_rng(4), 200)
+    view = View("leaf", 64.0, [str(k) for k in range(CLASSES)], y, p, p, np.arange(200))
+    measured = level_metrics(view)
+    found = level_intervals(view, measured, Bootstrap(50))
+    assert set(measured) - set(found) == {"n", "macro_aucpr_guess", "macro_f1_guess", "ece_excess"}
+    for name in ("accuracy", "macro_aucpr", "macro_roc_auc", "nll", "brier", "ece"):
+        value = measured[name]
+        assert value is not None and found[name][0] <= value <= found[name][1]
+    assert not level_intervals(View("leaf", 64.0, view.names, y, p, p, np.arange(200) % 2), measured, Bootstrap(50))

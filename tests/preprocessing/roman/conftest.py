@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,16 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.pipeline.engine import prepare_dataset
 from astrid_ml.preprocessing.labels import TruthLabel
 from astrid_ml.preprocessing.roman.pipeline import RomanPipeline
+from astrid_ml.preprocessing.roman.simulate import command
 from astrid_ml.preprocessing.roman.simulate.command import SimulateRoman
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _jobs_without_marks() -> Iterator[None]:
+    """Jobs by their plain numbers, whatever the settings; tests/preprocessing/test_seeded.py looks at the marks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "settings_mark", lambda *_: "")
+        yield
 
 
 @pytest.fixture(scope="session")
