@@ -13,8 +13,8 @@ import pandas as pd
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
 from astrid_ml.found import none_in
-from astrid_ml.places import stem_of
 from astrid_ml.identity import MARK
+from astrid_ml.places import stem_of
 from astrid_ml.preprocessing.ramps.exposure.exposure import Exposure, Processing
 from astrid_ml.preprocessing.ramps.judge.truth import read_steps
 from astrid_ml.preprocessing.ramps.ramp.codes import CLASS_NAMES
