@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from made.untrained import Untrained, untrained
 
 from astrid_ml import api
-from astrid_ml.api import merged
+from astrid_ml.asked import merged
 from astrid_ml.build import build
 from astrid_ml.errors import UserError
+from astrid_ml.notebook import Model
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +119,42 @@ def test_a_value_that_was_set_afterwards_is_checked_before_anything_is_built(
     with pytest.raises(UserError, match=rf"expected trainer\.{key}: .*got trainer\.{key}={value}"):
         api.train(cfg)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_predicts_files_arrays_and_tables_alike(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = untrained(tmp_path_factory.mktemp("model"))
+    model = api.load(made.checkpoint)
+    files = model.predict(made.raw, allow_outside=True)
+    assert len(files) == 40 and files.score.between(0, 1).all()
+    stamps = np.concatenate([np.load(path) for path in sorted(made.raw.glob("*.npy"))])
+    given = model.predict(stamps, allow_outside=True)
+    assert np.sort(given.score) == pytest.approx(np.sort(files.score), abs=1e-6)
+    one = model.predict(stamps[3], allow_outside=True)
+    assert one.score.tolist() == pytest.approx([given.score[3]], abs=1e-6)
+    assert not [place for place in Path(tempfile.gettempdir()).glob("astrid-*") if (place / "given").exists()]
+
+
+def test_a_model_shows_what_it_is(tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = untrained(tmp_path_factory.mktemp("card"))
+    model = api.load(made.checkpoint)
+    assert model.path == Model.open(made.checkpoint).path
+    assert "data: triplets" in repr(model) and "calibrated: no" in repr(model)
+    assert (
+        model._repr_html_().startswith("<table><caption>") and "<th>data</th><td>triplets</td>" in model._repr_html_()
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (np.zeros(3), "an array of 3 for a checkpoint of triplets"),
+        (np.array(["a"]), "stamps"),
+        (pd.DataFrame({"mjd": [1.0]}), "a table for a checkpoint of triplets"),
+        ([], "stamps"),
+    ],
+    ids=["few axes", "texts", "table", "nothing"],
+)
+def test_what_a_model_cannot_read_is_said(data: object, said: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    model = api.load(untrained(tmp_path_factory.mktemp("not")).checkpoint)
+    with pytest.raises(UserError, match=said):
+        model.predict(data)

@@ -77,6 +77,8 @@ HOUSE = (
     "run",
     "referee",
     "commands",
+    "asked",
+    "notebook",
     "api",
     "plugins",
     "cli",

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.api import load
 from astrid_ml.build import build, plain
 from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.checkpoint.record import Record
@@ -77,6 +78,39 @@ def test_it_learns_and_a_checkpoint_gives_the_same_answers(
     again = load_model(tmp_path / "best.ckpt")
     pd.testing.assert_frame_equal(again.score(made, rows), table)
     assert (tmp_path / "best.ckpt").stat().st_size < 400_000
+
+
+def test_a_notebook_predicts_a_table_of_epochs_as_its_file(
+    parts: tuple[dict[str, Any], TreesTask, Any, MemorySource], tmp_path: Path
+) -> None:
+    config, task, data, _ = parts
+    record = Record("lightcurves", {name: config[name] for name in PREDICTION_NODES}, statistics=data.statistics)
+    save_model(tmp_path / "best.ckpt", task.state_dict(), record)
+    n = 30
+    rise = 100.0 * np.exp(-((np.arange(n) - 12.0) ** 2) / 40)
+    epochs = pd.DataFrame(
+        {
+            "object_id": np.repeat(["a", "b"], n),
+            "mjd": np.tile(59000.0 + 2 * np.arange(n), 2),
+            "filter": np.tile(["g", "r"], n),
+            "survey": "ztf",
+            "flux": np.concatenate([rise, 3 * rise]),
+            "flux_err": 2.0,
+            "zp": 27.5,
+        }
+    )
+    model = load(tmp_path / "best.ckpt")
+    words = {"overrides": {"preprocessing": {"selection": {"rule": "snr"}}}, "allow_outside": True}
+    own = model.predict(epochs, **words)
+    assert sorted(own.id.unique()) == ["a", "b"] and own["class"].notna().all()
+    folder = tmp_path / "files"
+    folder.mkdir()
+    epochs.to_csv(folder / "curves.csv", index=False)
+    filed = model.predict(folder, **words)
+    scores = [name for name in own if str(name).startswith("score_")]
+    np.testing.assert_allclose(own[scores], filed[scores], atol=1e-6)
+    with pytest.raises(UserError, match="an array of 4x3x31x31 for a checkpoint of lightcurves"):
+        model.predict(np.zeros((4, 3, 31, 31)))
 
 
 def test_a_fit_is_the_same_again_and_sees_no_test_object(
