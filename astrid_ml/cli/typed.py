@@ -288,7 +288,8 @@ def refuse_slot(verb: str, key: str, value: str, conf: Folder) -> None:
     import yaml
 
     own = [path.read_text() for path in (conf / "task").glob("*.yaml")]  # a task with a pipeline of its own has slots
-    if verb != "predict" or any(f"/{key.rpartition('/')[0]}/" in text for text in own):
+    place = key.rpartition("/")[0]
+    if verb != "predict" or ("/" in place and any(f"/{place}/" in text for text in own)):
         return
     slot = key.rpartition("/")[2]
     texts = [path.read_text() for path in (conf / "preprocessing").glob(f"*/{slot}/{value}.yaml") if path.is_file()]
