@@ -13,11 +13,8 @@ import numpy as np
 
 from astrid_ml.asked import predict
 from astrid_ml.checkpoint.load import read_record
-from astrid_ml.checkpoint.predictions import read_predictions
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.errors import UserError
-from astrid_ml.run.prediction.readers import kinds_read
-from astrid_ml.validity.domain import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +69,8 @@ class Model:
         """
         import pandas as pd
 
+        from astrid_ml.checkpoint.predictions import read_predictions
+
         with tempfile.TemporaryDirectory(prefix="astrid-") as place:
             if isinstance(data, pd.DataFrame):
                 data = self._table(data, Path(place) / "given")
@@ -87,6 +86,8 @@ class Model:
 
     @property
     def _kinds(self) -> tuple[str, ...]:
+        from astrid_ml.run.prediction.readers import kinds_read
+
         return kinds_read(self.record.config, self.trust)
 
     def _stamps(self, stamps: Any, folder: Path) -> Path:
@@ -110,6 +111,8 @@ class Model:
 
     def facts(self) -> Mapping[str, str]:
         """What it is and where it holds, in a few lines."""
+        from astrid_ml.validity.domain import in_words
+
         record = self.record
         share = (record.prevalence or {}).get("val")
         known = {

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.baselines.trees import BoostedTrees
@@ -67,6 +66,8 @@ class ClassTrees:
 
     def log_probabilities(self, x: Floats) -> Floats:
         """(n, F) -> (n, K)."""
+        from scipy.special import log_softmax  # a command that has no such trees begins without scipy
+
         odds = [member.log_odds(x) for member in self.members]
         odds = [np.zeros(len(x)), *odds] if len(odds) < len(self.classes) else odds
         out: Floats = log_softmax(np.stack(odds, axis=1), axis=1)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.lightcurves.features.running import GROUPS, Grouped
@@ -146,6 +145,8 @@ def stretched(values: Array, weight: Floats, key: Ints, shape: tuple[int, int]) 
         key: (M,) group times (Q + 1) plus stretch, ascending; what lies in the last stretch no question sees.
         shape: groups, Q + 1.
     """
+    from scipy.sparse import csr_array
+
     ends = np.searchsorted(key, np.arange(shape[0] * shape[1] + 1))
     each = csr_array((weight, np.arange(len(key)), ends), shape=(shape[0] * shape[1], len(key)))
     out: Array = np.asarray(each @ values).reshape(*shape, -1)[:, :-1]

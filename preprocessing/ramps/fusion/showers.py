@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from astrid_ml.preprocessing.ramps.exposure.processed import Processed, Shower
 from astrid_ml.preprocessing.ramps.steps.likelihood import fit_steps
@@ -76,6 +75,8 @@ def _excesses(processed: Processed, cube: Array, integration: int) -> Iterator[t
 
 def _together(excess: Floats32, known: Mask) -> Floats:
     """Sigmas by which boxes of differences lie above those of the whole image, (n_rows, n_cols)."""
+    from scipy import ndimage  # takes long to load
+
     middle = np.median(excess[known])
     limited = np.where(known, np.clip(excess - middle, -1, 1), 0).astype(np.float64)
     count = ndimage.uniform_filter(known.astype(np.float64), SIDE, mode="constant") * SIDE**2
@@ -91,6 +92,8 @@ def _outlined(
     sigmas: Floats, before: Floats, excess: Floats32, integration: int, group: int, balls: Mask | None
 ) -> Iterator[Shower]:
     """The patches of one group."""
+    from scipy import ndimage  # takes long to load
+
     labels, _ = ndimage.label(sigmas > FAINT)
     for number in np.unique(labels[sigmas > CERTAIN]):
         patch: Mask = labels == number

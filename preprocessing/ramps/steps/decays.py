@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain
@@ -31,6 +30,8 @@ def decaying(bend: Tensor) -> Tensor:
     Args:
         bend: significance of a rate that decays, (h, w); NaN where nobody knows.
     """
+    from scipy import ndimage  # takes long to load
+
     image = bend.numpy(force=True)
     known = np.isfinite(image)
     found = np.zeros_like(known)
