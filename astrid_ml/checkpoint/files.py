@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from astrid_ml.files import whole
 
 
 def write_whole(value: Any, path: Path) -> None:
-    """``torch.save``, whole or not at all.
+    """``torch.save``, whole or not at all; a file of these very bytes is left.
 
     Raises:
         UserError: the disk is full, or the folder cannot be written.
@@ -20,8 +21,12 @@ def write_whole(value: Any, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Through a stream: of a path torch writes the name into the file, and that of a temporary is never the same.
-        with whole(path, durable=True) as part, part.open("wb") as stream:
-            torch.save(value, stream)
+        stream = BytesIO()
+        torch.save(value, stream)
+        if path.is_file() and path.stat().st_size == stream.tell() and path.read_bytes() == stream.getvalue():
+            return
+        with whole(path, durable=True) as part:
+            part.write_bytes(stream.getbuffer())
     except (OSError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not any(word in str(error) for word in _TORCH_CANNOT_WRITE):
             raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.joined import can_join, joined_weights, refuse_unlike
-from astrid_ml.checkpoint.load import read_checkpoint, read_record, save_model
+from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
@@ -73,8 +72,7 @@ def join_rounds(
         if not why:
             record, state = members_as_one(dataset, judge, rounds, calibration, log)
             stage.outputs |= {"weights": digest_of(state), "calibration": digest_of(calibration)}
-            if not stands(path, record, state):
-                save_model(path, state, record)
+            save_model(path, state, record)
         said = {
             "members": len(rounds),
             "checkpoint": None if why else "checkpoints/best.ckpt",
@@ -207,12 +205,3 @@ def prevalence_of_rows(dataset: PreparedDataset, rows: Ints) -> dict[str, float]
 def done_stages(log: StageLog) -> list[dict[str, Any]]:
     """The stages that led to the joined checkpoint."""
     return [stage for stage in log.plain() if stage["status"] == "done" and stage["name"] != "join"]
-
-
-def stands(path: Path, record: Record, state: dict[str, torch.Tensor]) -> bool:
-    """Whether this very checkpoint is there, whole: what is finished is not written again."""
-    try:
-        read_record(path)
-        return bool(read_checkpoint(path)["astrid"]["digests"] == record.to_plain(state)["digests"])
-    except UserError:
-        return False
