@@ -11,7 +11,7 @@ from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.intervals import mean_interval
 from astrid_ml.evaluation.prevalence import too_rare
-from astrid_ml.evaluation.prior import as_fitted, assumed_of
+from astrid_ml.evaluation.prior import assumed_of, at_own_share
 from astrid_ml.evaluation.result import EvaluationResult, has
 from astrid_ml.types import Floats, Mask
 
@@ -100,7 +100,7 @@ def calibration_metrics(result: EvaluationResult, known: pd.DataFrame, bootstrap
     pairs = [("", "probability")] if has(known, "probability") else []
     if pairs:
         _expected(result, known, truth, bootstrap.level)
-    known = as_fitted(known)
+    known = at_own_share(known)
     for suffix, column in [*pairs, ("_uncalibrated", "score")]:
         p = known[column].to_numpy(dtype=float)
         result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)

@@ -159,13 +159,20 @@ def assumed_of(known: pd.DataFrame) -> float | None:
     return float(known[ASSUMED].iloc[0]) if ASSUMED in known and len(known) else None
 
 
-def as_fitted(known: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with the probabilities that they had before they were moved, so that calibration alone is judged.
+def at_own_share(known: pd.DataFrame) -> pd.DataFrame:
+    """Predictions whose probabilities and scores hold for the share of real ones among themselves.
+
+    Probabilities that were moved to an assumed share are right there, and neither they nor the raw scores are where
+    their labels come from another mixture. Moved to that of the labels, calibration is judged by what it does.
 
     Args:
-        known: predictions.
+        known: labelled predictions; as they are where no share was assumed, or a class is absent.
     """
     assumed = assumed_of(known)
-    if assumed is None or FITTED not in known:
+    own = float((known["label"].to_numpy(dtype=np.float64) > 0).mean()) if len(known) else 0.0
+    if assumed is None or FITTED not in known or not 0 < own < 1:
         return known
-    return known.assign(probability=moved(known["probability"], assumed, float(known[FITTED].iloc[0])))
+    return known.assign(
+        probability=moved(known["probability"], assumed, own),
+        score=moved(known["score"], float(known[FITTED].iloc[0]), own),
+    )
