@@ -26,6 +26,7 @@ FEW = 50  # stamps up to which all pairs are compared
 SMALLEST = 15  # px: smaller stamps have too few numbers to tell copies
 ALIKE = 0.8  # sides of stamps that are compared differ by less
 SPECTRUM, FOLDED, TURNED = 128, 128, 192  # numbers kept of each kind
+KEPT = 128 << 20  # bytes of textures that are kept
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,15 @@ class DuplicateSearch:
             shifted, turned = (np.sort(pairs[pairs[:, 0] != pairs[:, 1]], axis=1) for pairs in (shifted, turned))
         pairs, ways = with_ways(shifted, turned)
         pieces = [slice(start, start + self.batch) for start in range(0, len(pairs), self.batch)]
-        compare = partial(self._compare_some, source, part.rings)
+        compare = partial(self._compare_some, _Textures(source, part.rows[b]), part.rings)
         with ThreadPoolExecutor(max_workers=workers()) as pool:
             for found in pool.map(
                 compare, (part.rows[pairs[some]] for some in pieces), (ways[some] for some in pieces)
             ):
                 yield from found
 
-    def _compare_some(self, source: SampleSource, rings: Rings, pairs: Ints, ways: Mask) -> list[Duplicate]:
-        known = _aligned(source, pairs, rings, ways[:, 1])
+    def _compare_some(self, textures: _Textures, rings: Rings, pairs: Ints, ways: Mask) -> list[Duplicate]:
+        known = _aligned(textures, pairs, rings, ways[:, 1])
         found = (
             self._compare((one, other), (known[one], known[other]), way)
             for (one, other), way in zip(pairs.tolist(), ways.tolist(), strict=True)
@@ -207,12 +208,33 @@ def _unit(features: Floats32, mean: Floats32 | None = None, scatter: Floats32 | 
     return out
 
 
-def _aligned(source: SampleSource, pairs: Ints, rings: Rings, turned: Mask) -> dict[int, Aligned]:
+class _Textures:
+    """The textures of stamps. Those of one set of rows, which meet many others, are kept as long as there is room.
+
+    Args:
+        source: of the stamps.
+        often: rows that are worth keeping.
+    """
+
+    def __init__(self, source: SampleSource, often: Ints) -> None:
+        self.source, self.often = source, frozenset(often.tolist())
+        self.kept: dict[int, Floats32] = {}
+
+    def of(self, rows: Ints) -> dict[int, Floats32]:
+        """Row -> texture (C, h, w)."""
+        out = {row: self.kept[row] for row in rows.tolist() if row in self.kept}
+        absent = np.array([row for row in rows.tolist() if row not in out], dtype=np.int64)
+        for positions, stamps in self.source.groups("stamps", absent) if len(absent) else ():
+            out |= dict(zip(absent[positions].tolist(), texture(stamps), strict=True))
+        for row in absent.tolist():
+            if row in self.often and (len(self.kept) + 1) * out[row].nbytes <= KEPT:
+                self.kept[row] = out[row].copy()
+        return out
+
+
+def _aligned(textures: _Textures, pairs: Ints, rings: Rings, turned: Mask) -> dict[int, Aligned]:
     """The stamps of some pairs (m, 2), with the harmonics that those which may be turned need."""
-    rows, known = np.unique(pairs), dict[int, Aligned]()
-    for positions, stamps in source.groups("stamps", rows):
-        textures = texture(stamps)
-        known |= {int(rows[at]): Aligned(one, rings) for at, one in zip(positions, textures, strict=True)}
+    known = {row: Aligned(one, rings) for row, one in textures.of(np.unique(pairs)).items()}
     first, second = ([known[row] for row in np.unique(pairs[turned, side]).tolist()] for side in (0, 1))
     with_harmonics(first, (1.0,))
     with_harmonics(second, TRIED)

@@ -87,11 +87,13 @@ def _without_gaps(x: Floats32) -> tuple[Floats32, Mask]:
     gaps: Mask = ~(np.abs(x) < NO_DATA)
     if not gaps.any():
         return x, gaps
-    x = np.where(gaps, np.nan, x)
-    empty = gaps.all(axis=(-2, -1), keepdims=True)
-    centre = np.nanmedian(np.where(empty, 0.0, x), axis=(-2, -1), keepdims=True)
-    out: Floats32 = np.where(gaps, centre, x).astype(np.float32)
-    return out, gaps
+    x = np.where(gaps, np.float32(np.nan), x)
+    rows = x.reshape(-1, x.shape[-2] * x.shape[-1])
+    lacking = np.isnan(rows).any(axis=1)
+    some = rows[lacking]
+    some[np.isnan(some).all(axis=1)] = 0.0
+    rows[lacking] = np.where(np.isnan(rows[lacking]), row_medians(some)[:, None], some)
+    return x, gaps
 
 
 def _median(images: Floats32, gaps: Mask) -> Floats32:
