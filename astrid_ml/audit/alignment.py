@@ -145,18 +145,24 @@ def _shifted(first: Aligned, second: Aligned, least: float) -> Floats:
     limit = COMMON * np.maximum(least, chance) * energies
     spectrum = fft.rfft2(one, size)
     reach = np.arange(-SHIFT, SHIFT + 1)
-    for turn in range(4):
-        for image in (rotated := np.rot90(two, turn, axes=(1, 2)), rotated[..., ::-1]):
-            if image.shape[1] > size[0] or image.shape[2] > size[1]:
-                continue
-            product = _back(spectrum * np.conj(fft.rfft2(image, size)), size)
-            middle = [(a - b) // 2 for a, b in zip(one.shape[1:], image.shape[1:], strict=True)]  # of other sizes
-            place = (slice(None), (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1])
-            if (product[place].max(axis=(1, 2)) < limit).all():
-                continue
-            ratio, weak = _normalised(product, one, image, size)
+    for images in _symmetries(two):  # (symmetries, C, h, w)
+        if images.shape[2] > size[0] or images.shape[3] > size[1]:
+            continue
+        products = _back(spectrum * np.conj(fft.rfft2(images, size)), size)
+        middle = [(a - b) // 2 for a, b in zip(one.shape[1:], images.shape[2:], strict=True)]  # of other sizes
+        place = (..., (middle[0] + reach)[:, None] % size[0], (middle[1] + reach)[None] % size[1])
+        for which in np.flatnonzero((products[place].max(axis=(2, 3)) >= limit).any(axis=1)):
+            ratio, weak = _normalised(products[which], one, images[which], size)
             best = np.maximum(best, _peaks(ratio[place], (NEAR, NEAR), weak[place]))
     return best
+
+
+def _symmetries(texture: Floats32) -> list[Floats32]:
+    """The 8 turns and mirrors of (C, h, w), those of one shape together."""
+    turned = [np.rot90(texture, turn, axes=(1, 2)) for turn in range(4)]
+    every = [image for each in turned for image in (each, each[..., ::-1])]
+    shapes = {image.shape: [other for other in every if other.shape == image.shape] for image in every}
+    return [np.stack(images) for images in shapes.values()]
 
 
 def _normalised(product: Floats32, one: Floats32, image: Floats32, size: tuple[int, ...]) -> tuple[Floats, Mask]:
