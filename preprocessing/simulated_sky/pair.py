@@ -132,10 +132,12 @@ def _frame(
         charge, places = cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
         data += charge
         seen.append(_seen("cosmic ray", places, config))
+        hot = []
         for _ in range(int(extra.poisson(art.hot_pixels * mean.size / 1e6))):
             row, column = extra.integers(config.shape[0]), extra.integers(config.shape[1])
             data[row, column] += sigma * extra.uniform(10, 60)
-            seen.append(_seen("hot pixel", np.array([[column, row]], dtype=np.float64), config))
+            hot.append((column, row))
+        seen.append(_seen("hot pixel", np.array(hot, dtype=np.float64).reshape(-1, 2), config))
     data, mask = saturate(data, config.full_well(i), art.bleed)
     bad = bad_mask(config.shape, art.bad_pixels, art.bad_columns, extra)
     data[bad] = 0.0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.datamodules.channels import Channels, asinh_
+from astrid_ml.datamodules.channels import Channels, asinh_, nanmedian, resize
 from astrid_ml.errors import UserError
 
 
@@ -82,3 +82,23 @@ def test_asinh_in_place_is_torchs_own() -> None:
     other = values.clone().requires_grad_()
     torch.testing.assert_close(asinh_(values), expected, rtol=1e-6, atol=1e-7)
     torch.testing.assert_close(asinh_(other * 1.0).detach(), expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 63, 63), (4, 3, 40, 50), (4, 3, 20, 63), (4, 3, 41, 41)])
+def test_only_what_is_kept_is_made_and_it_is_as_if_all_were(shape: tuple[int, ...]) -> None:
+    stamps = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 10 + 100
+    stamps[0, 0, :5], stamps[1, 1], stamps[2, 2] = torch.nan, torch.nan, 5.0
+    valid = torch.tensor([[12, shape[3]], [shape[2], 9], [15, 15], [shape[2], shape[3]]])
+    small, whole = (Channels(size=size, normalisation="sigma") for size in (41, 63))
+    for inside in (None, valid):
+        expected = resize(whole.apply(stamps, inside), 41, whole.pad_value)
+        assert torch.equal(small.apply(stamps, inside), expected)
+
+
+@pytest.mark.parametrize("last", [1, 2, 5, 992])
+def test_the_median_is_that_of_torch_to_the_bit(last: int) -> None:
+    values = torch.randn((6, 3, last), generator=torch.Generator().manual_seed(last))
+    values[0, 0], values[1, :, ::2], values[2] = torch.nan, torch.nan, 1.0
+    expected = values.nanmedian(dim=-1, keepdim=True).values
+    assert torch.equal(torch.nan_to_num(nanmedian(values)), torch.nan_to_num(expected))
+    assert torch.equal(torch.isnan(nanmedian(values)), torch.isnan(expected))
