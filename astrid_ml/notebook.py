@@ -69,7 +69,7 @@ class Model:
         """
         import pandas as pd
 
-        from astrid_ml.checkpoint.predictions import read_predictions
+        from astrid_ml.table_files import read_parquet
 
         with tempfile.TemporaryDirectory(prefix="astrid-") as place:
             if isinstance(data, pd.DataFrame):
@@ -82,7 +82,7 @@ class Model:
             if not table.is_file():
                 got = f"{report.get('failed_units', 0)} that failed: {report.get('failures') or report.get('notes')}"
                 raise UserError("samples that can be scored", got, "see astrid predict, which keeps the reasons")
-            return read_predictions(table)
+            return read_parquet(table)
 
     @property
     def _kinds(self) -> tuple[str, ...]:

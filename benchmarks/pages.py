@@ -4,7 +4,7 @@
 ``dist/pages``; what was finished there is used again. Pictures go to ``docs/``, values to ``docs/numbers.json``, and
 ``tests/pages`` compares each sentence with them. ``made_by`` in that file names a function of this script, another
 script or test that measures, or the commands of a training; ``baseline`` trains for twenty minutes
-(``baseline.png``), ``board`` for ten (``board.png``).
+(``baseline.png``), ``board`` for ten (``board.png``), ``tutorials`` runs all notebooks in about ten.
 """
 
 from __future__ import annotations
@@ -156,8 +156,23 @@ def board() -> dict[str, float]:
     return {}
 
 
+def tutorials() -> dict[str, float]:
+    """The figures of the text notebooks, for their pages of the site."""
+    pictures = DOCS / "tutorials" / "pictures"
+    pictures.mkdir(exist_ok=True)
+    for path in sorted((DOCS / "tutorials").glob("*.py")):
+        place = WORK / path.stem
+        if not (place / "summary.json").is_file():
+            subprocess.run([sys.executable, str(path), str(place)], cwd=WORK, check=True)
+        for drawn in re.findall(r'savefig\(PLACE / "(\w+\.png)"', path.read_text(encoding="utf-8")):
+            Image.open(place / drawn).convert("P", palette=Image.Palette.ADAPTIVE).save(
+                pictures / f"{path.stem}_{drawn}", optimize=True
+            )
+    return {}
+
+
 MAKERS: dict[str, Callable[[], dict[str, float]]] = {"demo": demo, "recover": recover, "curves": curves}
-LONG: dict[str, Callable[[], dict[str, float]]] = {"baseline": baseline, "board": board}
+LONG: dict[str, Callable[[], dict[str, float]]] = {"baseline": baseline, "board": board, "tutorials": tutorials}
 
 
 def records(made_by: str = "") -> list[dict[str, Any]]:

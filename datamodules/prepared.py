@@ -179,7 +179,10 @@ class PreparedDataModule(LightningDataModule):
         """Training rows, resampled by class where that is asked for."""
         if self.balance == "none" or self.source is None:
             return rows
-        classes = pd.factorize(rows_of(self.source, rows, ["label"])["label"].astype(str), sort=True)[0]
+        classes, names = pd.factorize(rows_of(self.source, rows, ["label"])["label"].astype(str), sort=True)
+        if len(names) == 1:
+            got = f"{len(rows)} training samples, all with the label {names[0]}"
+            raise UserError("two classes or more in training", got, "give samples of both classes, or another split")
         if self.balance == "oversample":
             return rows[oversampled(classes, seed)]
         return rows[undersampled(classes, seed, 1 / self.undersample_ratio)]

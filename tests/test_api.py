@@ -134,6 +134,14 @@ def test_a_model_predicts_files_arrays_and_tables_alike(tmp_path_factory: pytest
     assert not [place for place in Path(tempfile.gettempdir()).glob("astrid-*") if (place / "given").exists()]
 
 
+def test_a_notebook_shows_the_columns_that_were_asked_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Case: columns=brief came back with eight columns that are always null."""
+    made = untrained(tmp_path_factory.mktemp("brief"))
+    brief = api.load(made.checkpoint).predict(made.raw, columns="brief")
+    assert set(brief.columns) < set(api.load(made.checkpoint).predict(made.raw).columns)
+    assert "group_id" not in brief and "set" not in brief
+
+
 def test_a_model_shows_what_it_is(tmp_path_factory: pytest.TempPathFactory) -> None:
     made = untrained(tmp_path_factory.mktemp("card"))
     model = api.load(made.checkpoint)

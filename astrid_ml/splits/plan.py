@@ -251,5 +251,5 @@ def refuse_split_groups(groups: Coded, folds: Folds) -> None:
         raise UserError(
             "each group (object, exposure) in one fold",
             f"{len(crossing)} groups in two folds ({', '.join(names_at(groups, crossing[:3]))})",
-            "split by group, or use a larger link_radius",
+            "split by group, use a larger link_radius, or number objects so that an id stands for one over all files",
         )

@@ -76,13 +76,11 @@ class SimulatePairs:
             names = {side: f"{stem}_{side}.fits" for side in ("science", "reference")}
             _write(output_dir / names["science"], pair.science, pair.psfs[0].numpy(), 60001.0)
             _write(output_dir / names["reference"], pair.reference, pair.psfs[1].numpy(), 60000.0)
-            truth = pair.truth.assign(injected=True)
-            if "object_id" not in truth:
-                truth["object_id"] = [f"{word}-{i:03d}-{k:04d}" for k in range(len(truth))]
-            table = truth
+            named = [f"{word}-{i:03d}-{number}" for number in pair.truth["object_id"]]  # one object over all pairs
+            truth = pair.truth.assign(injected=True, object_id=named)
             path = output_dir / f"{stem}_truth.csv"
             with whole(path) as at:
-                table.to_csv(at, index=False)
+                truth.to_csv(at, index=False)
             rows.append(
                 {
                     **names,

@@ -28,6 +28,7 @@ from astrid_ml.splits.sealed import sealed_units
 SIMULATORS: list[tuple[Any, str, tuple[str, ...]]] = [
     (SimulateTriplets(n=24), "*.parquet", ("id", "group_id")),
     (SimulatePairs(n=2, shape=(96, 96)), "manifest.csv", ("name",)),
+    (SimulatePairs(n=2, shape=(128, 128)), "*_truth.csv", ("object_id",)),
     (SimulateSky(n=1, shape=(128, 128)), "*_truth.csv", ("object_id",)),
     (SimulateLightcurves(n=40, templates=3), "truth.parquet", ("SNID",)),
 ]
@@ -55,6 +56,7 @@ SETTINGS: list[tuple[Any, Any, str, tuple[str, ...]]] = [
     (SimulateTriplets(n=24), SimulateTriplets(n=36), "*.parquet", ("id", "group_id")),
     (SimulateTriplets(n=24), SimulateTriplets(n=24, prevalence=0.3), "*.parquet", ("id", "group_id")),
     (SimulatePairs(n=2, shape=(96, 96)), SimulatePairs(n=2, shape=(96, 96), stars=9.0), "manifest.csv", ("name",)),
+    (SimulatePairs(n=2, shape=(128, 128)), SimulatePairs(n=2, shape=(128, 144)), "*_truth.csv", ("object_id",)),
     (SimulateSky(n=1, shape=(128, 128)), SimulateSky(n=1, shape=(128, 144)), "*_truth.csv", ("object_id",)),
     (SimulateLightcurves(n=40, templates=3), SimulateLightcurves(n=40, templates=4), "truth.parquet", ("SNID",)),
 ]
@@ -70,6 +72,14 @@ def test_no_name_of_some_settings_is_in_others(
         names_of(made, tmp_path / str(number), pattern, columns, 1) for number, made in enumerate((simulator, other))
     )
     assert one and two and not one & two
+
+
+@pytest.mark.parametrize("simulator", [SimulatePairs(n=3, shape=(160, 160)), SimulateSky(n=3, shape=(160, 160))])
+def test_an_object_has_its_name_to_itself_over_all_pairs(simulator: Any, tmp_path: Path) -> None:
+    """Case: objects of every pair were numbered from 0, so that a split by field found each in all folds."""
+    simulator.run(tmp_path, 1)
+    ids = [set(pd.read_csv(path)["object_id"].astype(str)) for path in sorted(tmp_path.glob("*_truth.csv"))]
+    assert len(ids) == 3 and all(ids) and len(set.union(*ids)) == sum(map(len, ids))
 
 
 def test_names_of_exposures_tell_seed_and_settings_but_not_how_many(tmp_path: Path) -> None:
