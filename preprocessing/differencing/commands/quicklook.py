@@ -93,7 +93,7 @@ def _residuals(axis: Any, done: Difference) -> None:
     """What the subtraction leaves at each matched star: its significance against the star's own."""
     stars = done.matched.stars
     axis.set_title("residuals at matched stars", fontsize=11, color=_INK)
-    axis.set(xlabel="flux in the science image", ylabel="significance in the difference")
+    axis.set(xlabel="flux in the science image", ylabel="largest significance of 5 x 5 px, with its sign")
     _plain(axis)
     if len(stars) == 0:
         axis.text(0.5, 0.5, "no matched stars", ha="center", va="center", transform=axis.transAxes, color=_GREY)

@@ -14,10 +14,11 @@ from astrid_ml.types import Floats
 
 _COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#4a5568", "#b7791f", "#285e61")
 _INK = "#1a202c"
+_IN_A_ROW = 4  # panels
 
 
 def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: pd.DataFrame) -> None:
-    """Three panels: completeness, false positives per Mpx, slope with pull.
+    """A small panel of completeness for each way, then false positives per Mpx, and slope with pull.
 
     Args:
         path: PNG.
@@ -29,36 +30,30 @@ def write_recovery_figure(path: Path, sources: dict[str, pd.DataFrame], table: p
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained", width_ratios=[1.5, 1, 1])
+    figure = plt.figure(figsize=(15, 4.8), layout="constrained")
+    parts = figure.add_gridspec(1, 3, width_ratios=[1.9, 1, 1])
     has_snr = all("snr_opt" in s for s in sources.values())
-    _curves(axes[0], {n: part[~part["masked"] & part["alone"]] for n, part in sources.items()}, has_snr)
-    axes[0].set(ylim=(-0.03, 1.03), ylabel="completeness", xlabel="optimal S/N" if has_snr else "magnitude")
-    if has_snr:
-        axes[0].set_xscale("log")
-        axes[0].set_xticks([4, 5, 7, 10, 20, 40], ["4", "5", "7", "10", "20", "40"])
-        axes[0].minorticks_off()
-        axes[0].axvline(5, color="#a0aec0", lw=0.8, ls=":")
-    axes[0].legend(frameon=False, fontsize=9, loc="lower right" if has_snr else "lower left")
+    shares = {name: _shares(part[~part["masked"] & part["alone"]], has_snr) for name, part in sources.items()}
+    panels = _curves(figure, parts[0], {name: curve for name, curve in shares.items() if len(curve)}, has_snr)
+    false, slope = figure.add_subplot(parts[1]), figure.add_subplot(parts[2])
     place = np.arange(len(table))[::-1]
-    axes[1].barh(place + 0.2, table["false_positives_per_mpx"].fillna(0), 0.36, color="#c53030", label="positive")
-    axes[1].barh(place - 0.2, table["false_negatives_per_mpx"].fillna(0), 0.36, color="#2b6cb0", label="negative")
-    axes[1].set_yticks(place, list(table["name"]))
-    axes[1].set(xlabel="false detections per Mpx, 5 sigma")
-    axes[1].set_xlim(
-        0, max(2.0, 1.1 * float(table[["false_positives_per_mpx", "false_negatives_per_mpx"]].max().max()))
-    )
-    axes[1].legend(frameon=False, fontsize=9)
-    axes[2].axvline(1.0, color="#a0aec0", lw=0.8)
-    axes[2].errorbar(
+    false.barh(place + 0.2, table["false_positives_per_mpx"].fillna(0), 0.36, color="#c53030", label="positive")
+    false.barh(place - 0.2, table["false_negatives_per_mpx"].fillna(0), 0.36, color="#2b6cb0", label="negative")
+    false.set_yticks(place, list(table["name"]))
+    false.set(xlabel="false detections per Mpx, 5 sigma")
+    most = float(table[["false_positives_per_mpx", "false_negatives_per_mpx"]].max().max())
+    false.set_xlim(0, max(2.0, 1.1 * most))
+    false.legend(frameon=False, fontsize=9)
+    slope.axvline(1.0, color="#a0aec0", lw=0.8)
+    slope.errorbar(
         table["slope"].astype(float), place, xerr=1.96 * table["slope_err"].astype(float), fmt="o", color=_INK
     )
-    axes[2].set_yticks(
-        place, [f"{n}\n(pull {_short(p)})" for n, p in zip(table["name"], table["pull_std"], strict=True)]
-    )
-    axes[2].set(xlabel="measured / true flux, S/N > 10")
-    for axis in axes[1:]:
+    names = [f"{n}\n(pull {_short(p)})" for n, p in zip(table["name"], table["pull_std"], strict=True)]
+    slope.set_yticks(place, names)
+    slope.set(xlabel="measured / true flux, S/N > 10")
+    for axis in (false, slope):
         axis.set_ylim(-0.7, len(table) - 0.3)  # else half of the highest label lies outside of the picture
-    for axis in axes:
+    for axis in (*panels, false, slope):
         for side in ("top", "right"):
             axis.spines[side].set_visible(False)
     with whole(path) as at:
@@ -70,25 +65,37 @@ def _short(value: Any) -> str:
     return "?" if value is None or not np.isfinite(float(value)) else f"{float(value):.2f}"
 
 
-def _curves(axis: Any, sources: dict[str, pd.DataFrame], has_snr: bool) -> None:
-    """One line each with Wilson's intervals; a line on which later ones lie is wider, and shows around them."""
-    found = {name: _shares(part, "snr_opt" if has_snr else "mag") for name, part in sources.items()}
-    curves = [(i, name, curve) for i, (name, curve) in enumerate(found.items()) if len(curve)]
-    for place, (i, name, curve) in enumerate(curves):
-        above = sum(_equal(curve, other) for *_, other in curves[place + 1 :])
-        look = {"color": _COLOURS[i % len(_COLOURS)], "lw": 1.5 + 1.5 * above, "ms": 4 + 1.6 * above}
+def _curves(figure: Any, part: Any, curves: dict[str, Floats], has_snr: bool) -> list[Any]:
+    """A panel for each way: its curve with Wilson's intervals before those of the others."""
+    columns = max(min(len(curves), _IN_A_ROW), 1)
+    grid = part.subgridspec(max(-(-len(curves) // columns), 1), columns)
+    panels: list[Any] = []
+    for i, (name, curve) in enumerate(curves.items()):
+        axis = figure.add_subplot(grid[i // columns, i % columns])
+        colour = _COLOURS[i % len(_COLOURS)]
         middle, share, n = curve.T
-        axis.plot(middle, share, "-o", label=name, **look)
-        axis.fill_between(middle, *wilson(share, n), color=look["color"], alpha=0.12, lw=0)
+        axis.plot(middle, share, "-o", label=name, color=colour, lw=1.8, ms=4, zorder=3)
+        axis.fill_between(middle, *wilson(share, n), color=colour, alpha=0.18, lw=0)
+        for other in curves.values():
+            axis.plot(other[:, 0], other[:, 1], color="#a0aec0", lw=0.9, zorder=1)
+        axis.set_title(name, fontsize=10, color=_INK)
+        axis.set_ylim(-0.03, 1.03)
+        lowest, leftmost = i + columns >= len(curves), i % columns == 0
+        axis.set_xlabel(("optimal S/N" if has_snr else "magnitude") if lowest else "")
+        axis.set_ylabel("completeness" if leftmost else "")
+        if has_snr:
+            axis.set_xscale("log")
+            axis.set_xticks([5, 10, 20, 40], ["5", "10", "20", "40"])
+            axis.minorticks_off()
+            axis.axvline(5, color="#a0aec0", lw=0.8, ls=":")
+        axis.tick_params(labelbottom=lowest, labelleft=leftmost)
+        panels.append(axis)
+    return panels
 
 
-def _equal(one: Floats, other: Floats) -> bool:
-    """Whether two curves can hardly be told apart where they are drawn."""
-    return one.shape == other.shape and bool(np.allclose(one[:, 1], other[:, 1], atol=0.03))
-
-
-def _shares(part: pd.DataFrame, column: str) -> Floats:
+def _shares(part: pd.DataFrame, has_snr: bool) -> Floats:
     """Share found in bins of equal counts, (bins, 3): middle, share, number; sources without a value are left out."""
+    column = "snr_opt" if has_snr else "mag"
     if column not in part:
         return np.empty((0, 3))
     part = part[np.isfinite(part[column].to_numpy(dtype=float))]

@@ -20,6 +20,7 @@ _STYLE = {
     "u": ("#0072B2", "o"), "g": ("#009E73", "s"), "r": ("#D55E00", "^"), "i": ("#8C5A2B", "D"), "z": ("#CC79A7", "v"),
     "y": ("#444444", "P"), "Y": ("#444444", "P"),
 }  # fmt: skip
+ZERO, LIMIT, MOST = 27.5, 3.0, 6  # zero point, errors above a non-detection, magnitudes beside the axis
 _MARKERS = "osDv^P<>Xhp"
 
 
@@ -65,6 +66,7 @@ def draw(source: Drawable, path: Path | None = None, axes: Axes | None = None) -
         axes: draw into these instead of a new figure.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import AsinhLocator
 
     figure = Figure(figsize=(8.0, 4.2), layout="constrained") if axes is None else axes.get_figure(root=True)
     assert figure is not None
@@ -76,11 +78,16 @@ def draw(source: Drawable, path: Path | None = None, axes: Axes | None = None) -
         # Open markers first: detections must never lie hidden below limits.
         for part, fill in ((here & ~source.detected, "white"), (here & source.detected, colour)):
             draw_points(axes, source, part, colour, marker, fill)
+        draw_limits(axes, source, here & ~source.detected, colour)
     if np.isfinite(source.start):
         axes.axvline(source.start, color="0.25", ls="--", lw=1.1, zorder=1)
+    linear = linear_width(source)
+    axes.set_yscale("asinh", linear_width=linear)
     axes.set_ylim(*limits(source))
+    axes.yaxis.set_major_locator(AsinhLocator(linear, numticks=7))
+    magnitudes(axes, linear)
     axes.set_xlabel("MJD")
-    axes.set_ylabel("FLUXCAL (zero point 27.5)")
+    axes.set_ylabel("FLUXCAL (zero point 27.5), asinh scale")
     title = " - ".join(text for text in (source.object_id, source.label) if text)
     axes.set_title(f"{title} ({int(source.detected.sum())} detections of {len(source)} epochs)", fontsize=10)
     axes.margins(x=0.03)
@@ -105,6 +112,46 @@ def draw_points(axes: Axes, source: Drawable, part: Mask, colour: str, marker: s
             elinewidth=0.8,
             zorder=2 if fill == "white" else 3,
         )
+
+
+def linear_width(source: Drawable) -> float:
+    """Fluxes below it, of either sign, are nearly linear: a tenth of the brightest, or the noise where that is more."""
+    if not len(source):
+        return 1.0
+    return max(3 * float(np.median(source.flux_err)), 0.1 * float(np.abs(source.flux).max()), 1e-6)
+
+
+def draw_limits(axes: Axes, source: Drawable, part: Mask, colour: str) -> None:
+    """An arrow down from the upper limit of each non-detection: its flux and three errors above."""
+    arrow = {
+        "arrowstyle": "->",
+        "color": colour,
+        "lw": 0.8,
+        "alpha": 0.7,
+        "mutation_scale": 7,
+        "shrinkA": 0,
+        "shrinkB": 0,
+    }
+    tops = np.maximum(source.flux[part], 0.0) + LIMIT * source.flux_err[part]
+    axes.plot(source.mjd[part], tops, ls="", marker="_", ms=5, color=colour, alpha=0.7, zorder=1)
+    for day, top, error in zip(source.mjd[part].tolist(), tops.tolist(), source.flux_err[part].tolist(), strict=True):
+        axes.annotate("", (day, top - error), (day, top), arrowprops=arrow, zorder=1)
+
+
+def magnitudes(axes: Axes, linear: float) -> None:
+    """The same axis in magnitudes, at the right: whole ones, or as many as there is room for."""
+    beside = axes.twinx()
+    beside.set_yscale("asinh", linear_width=linear)
+    low, high = axes.get_ylim()
+    beside.set_ylim(low, high)
+    brightest = ZERO - 2.5 * np.log10(max(high, 1e-9))
+    whole = np.ceil(brightest) + np.arange(6)  # a hundredth of the brightest lies at zero
+    step = max(len(whole) // MOST + 1, 1)
+    marks = {float(10 ** (0.4 * (ZERO - value))): f"{value:g}" for value in whole[::step]}
+    kept = [flux for flux in marks if low < flux < high]
+    beside.set_yticks(kept, [marks[flux] for flux in kept])
+    beside.minorticks_off()
+    beside.set_ylabel("magnitude")
 
 
 def style_of(source: Drawable) -> dict[str, tuple[str, str]]:
@@ -140,10 +187,12 @@ def legend(axes: Axes, styles: dict[str, tuple[str, str]], has_start: bool) -> N
         Line2D([], [], color=colour, marker=marker, ls="", label=name) for name, (colour, marker) in styles.items()
     ]
     handles.append(Line2D([], [], color="0.25", marker="o", ls="", label="detection"))
-    handles.append(Line2D([], [], color="0.25", marker="o", mfc="white", ls="", label="non-detection"))
+    handles.append(
+        Line2D([], [], color="0.25", marker="o", mfc="white", ls="", label="non-detection,\nlimit at 3 sigma")
+    )
     if has_start:
         handles.append(Line2D([], [], color="0.25", ls="--", label="trigger"))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=9)
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.09, 1.0), frameon=False, fontsize=9)
 
 
 @dataclass(frozen=True)

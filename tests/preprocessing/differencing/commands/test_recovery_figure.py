@@ -105,15 +105,19 @@ def test_equal_values_are_one_point_and_no_value_is_none(tmp_path: Path, drawn: 
     assert drawn[1].axes[0].get_legend_handles_labels()[1] == ["zogy"]
 
 
-def test_a_curve_beneath_equal_ones_is_wider_and_every_label_lies_in_the_picture(
+def test_each_way_has_a_panel_before_the_others_and_every_label_lies_in_the_picture(
     tmp_path: Path, drawn: list[Figure]
 ) -> None:
+    """Case: of eight curves that lie on each other four were seen."""
     lost = sources().assign(found=False)
-    given = {"zogy": sources(), "direct": lost, "kernel": sources(), "given": sources()}
+    given = {"zogy": sources(), "direct": lost, "kernel": sources(), "given": sources(), "psf": sources()}
     write_recovery_figure(tmp_path / "r.png", given, summary(list(given)))
-    shares, _, slope = drawn[0].axes
-    width = {line.get_label(): line.get_linewidth() for line in shares.lines}
-    assert width["zogy"] > width["kernel"] > width["given"] == width["direct"]
+    *panels, false, slope = drawn[0].axes
+    assert [panel.get_title() for panel in panels] == list(given)
+    for panel in panels:
+        own, *others = sorted(panel.lines, key=lambda line: -line.get_zorder())
+        assert own.get_label() == panel.get_title() and len(others) >= len(given)
+    assert [np.asarray(panel.lines[0].get_ydata()).max() for panel in panels[:2]] == [1, 0]
     drawn[0].canvas.draw()
-    tops = [label.get_window_extent().y1 for label in slope.get_yticklabels()]
+    tops = [label.get_window_extent().y1 for axis in (false, slope) for label in axis.get_yticklabels()]
     assert max(tops) <= drawn[0].bbox.height

@@ -63,7 +63,7 @@ def test_one_wild_error_does_not_flatten_the_curve() -> None:
 
 
 def test_an_object_without_epochs_is_an_empty_figure() -> None:
-    (axes,) = draw(curve([], [], [])).axes
+    axes, _ = draw(curve([], [], [])).axes
     assert axes.get_title() == "a (0 detections of 0 epochs)"
     assert axes.get_ylim() == (-1.0, 1.0)
 
@@ -81,8 +81,26 @@ def test_it_draws_into_axes_that_are_given_and_saves_their_figure(tmp_path: Path
 
 def test_without_a_time_zero_there_is_no_trigger() -> None:
     for start, expected in ((np.nan, False), (60001.0, True)):
-        (axes,) = draw(curve(["g", "r"], [1.0, 2.0], [0.1] * 2, start)).axes
+        axes, _ = draw(curve(["g", "r"], [1.0, 2.0], [0.1] * 2, start)).axes
         legend = axes.get_legend()
         assert legend is not None
         assert ("trigger" in [text.get_text() for text in legend.get_texts()]) is expected
         assert any(line.get_linestyle() == "--" for line in axes.lines) is expected
+
+
+def test_magnitudes_stand_beside_the_fluxes() -> None:
+    axes, beside = draw(curve(["g", "r", "i"], [2000.0, 500.0, 20.0], [5.0] * 3)).axes
+    marks = {
+        float(label.get_text()): flux for label, flux in zip(beside.get_yticklabels(), beside.get_yticks(), strict=True)
+    }
+    assert len(marks) >= 2 and axes.get_ylim() == beside.get_ylim()
+    for magnitude, flux in marks.items():
+        assert 27.5 - 2.5 * np.log10(flux) == pytest.approx(magnitude)
+        heights = [axis.transData.transform((0.0, flux))[1] for axis in (axes, beside)]
+        assert heights[0] == pytest.approx(heights[1])
+
+
+def test_an_arrow_points_down_from_the_limit_of_each_non_detection() -> None:
+    axes, _ = draw(curve(["g", "r", "g"], [-3.0, 100.0, 90.0], [2.0] * 3)).axes
+    [arrow] = [text for text in axes.texts if text.arrow_patch is not None]  # type: ignore[attr-defined]
+    assert arrow.xyann[1] == 6.0 and arrow.xy[1] == 4.0  # type: ignore[attr-defined]

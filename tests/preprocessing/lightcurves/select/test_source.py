@@ -113,11 +113,11 @@ FIELDS = {
 def test_the_figure_has_every_epoch_and_the_trigger(tmp_path: Path) -> None:
     source, other = sources_of(table(), Selection(last_non_detection=False, drop_after_last_detection=False))
     figure = source.plot_flux_curve(tmp_path / "a.png")
-    (axes,) = figure.axes
+    axes, _ = figure.axes
     drawn = {
         (line.get_markerfacecolor() == "white", float(x), float(y))
         for line in axes.lines
-        if line.get_marker() not in ("None", None, "")
+        if line.get_marker() not in ("None", None, "", "_")
         for x, y in zip(np.atleast_1d(line.get_xdata()), np.atleast_1d(line.get_ydata()), strict=True)
     }
     assert drawn == {(not d, t, f) for d, t, f in zip(source.detected, source.mjd, source.flux, strict=True)}
@@ -126,9 +126,15 @@ def test_the_figure_has_every_epoch_and_the_trigger(tmp_path: Path) -> None:
     )
     legend = axes.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["g", "r", "detection", "non-detection", "trigger"]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "g",
+        "r",
+        "detection",
+        "non-detection,\nlimit at 3 sigma",
+        "trigger",
+    ]
     assert (tmp_path / "a.png").stat().st_size > 10_000
-    assert len(other.plot_flux_curve().axes) == 1
+    assert len(other.plot_flux_curve().axes) == 2
     assert axes.get_ylim()[1] > 63
 
 
