@@ -65,7 +65,7 @@ print(sorted(path.name for path in (PLACE / "board").iterdir()))
 # %%
 words = ["sweep.trials=3", f"output_dir={PLACE / 'tuned'}"]
 assert run(["sweep", *SMALL, *words]) == 0
-tried = pd.read_parquet(PLACE / "tuned" / "trials.parquet")
+tried = pd.read_parquet(PLACE / "tuned" / "leaderboard.parquet")
 print(tried.to_string())
 
 # %%
