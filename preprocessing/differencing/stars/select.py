@@ -82,7 +82,7 @@ class SelectStars:
     """Picks stars.
 
     Args:
-        min_snr: least signal-to-noise of the isophotal flux.
+        min_snr: least signal-to-noise of the isophotal flux; a third of it where hardly any star has as much.
         isolation: px around a star without a neighbour of more than ``neighbour`` of its flux; half of it where hardly
             any star is so alone.
         neighbour: see there.
