@@ -2,8 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 
+from astrid_ml.preprocessing.differencing.frame.image import Image
+from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
+from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.few import sharpest_of_both
+from astrid_ml.preprocessing.differencing.stars.match import MatchStars
 from astrid_ml.types import Floats
 
 _WIDTHS = np.array([1.64, 1.29])  # px, of stars in both images
@@ -49,3 +54,28 @@ def test_stars_are_told_from_galaxies(stars: int, galaxies: int) -> None:
         right += int(not chosen[stars:].any())
         off.append(np.log(widths[chosen] / _WIDTHS).mean())
     assert right > 90 and abs(float(np.mean(off))) < 0.02
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("points", [(None, None), (25.0, None), (25.0, 24.0)])
+def test_one_or_two_stars_tell_the_flux_ratio_where_no_zero_points_do(
+    number: int, points: tuple[float | None, float | None]
+) -> None:
+    psf, rng = gaussian_stamp(1.4, 25), torch.Generator().manual_seed(8)
+    x, y = torch.tensor([30.3, 70.8])[:number].double(), torch.tensor([40.1, 66.2])[:number].double()
+    images = [
+        Image(
+            data=render_sources((100, 100), psf, x, y, torch.full((number,), flux))
+            + torch.randn(100, 100, generator=rng),
+            variance=torch.ones(100, 100),
+            mask=torch.zeros(100, 100, dtype=torch.bool),
+            zero_point=point,
+        )
+        for flux, point in zip((4000.0, 800.0), points, strict=True)
+    ]
+    found = MatchStars()(images[0], images[1], (psf, psf), torch.stack([x, y], 1))
+    if None in points:
+        assert found.flux_ratio == pytest.approx(5.0, abs=4 * found.flux_ratio_err) and found.flux_ratio_err < 0.1
+        assert f"{number} matched stars: the flux ratio is theirs" in found.warnings[0]
+    else:
+        assert found.flux_ratio == pytest.approx(10**0.4) and np.isnan(found.flux_ratio_err)
