@@ -15,7 +15,7 @@ from astrid_ml.preprocessing.differencing.pixels.segment import segmented
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
 from astrid_ml.preprocessing.differencing.stars.few import sharpest_of_both
-from astrid_ml.preprocessing.differencing.stars.widths import adaptive_widths, stellar_locus
+from astrid_ml.preprocessing.differencing.stars.widths import FLOOR, adaptive_widths, stellar_locus
 from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Positive, Whole
 
 _ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
@@ -118,13 +118,17 @@ class SelectStars:
         else:
             compact, distinct = self._compact(sources, good)
             good &= compact
+        few = int(good.sum()) < _FEW  # in a crowd there are enough, but not alone
         alone = good & self._isolated(table, good, self.isolation)
         if int(alone.sum()) < _FEW:  # the stack subtracts neighbours; near ones it cannot tell apart
             alone = good & self._isolated(table, good, self.isolation / 2)
         good = alone
-        if other is not None and int(good.sum()) < _FEW:
+        if other is not None and few and int(good.sum()) < _FEW:
             sharp, crowd = self._sharpest(image, sources, other)
-            told = int(good.sum()) >= _ENOUGH and distinct and crowd
+            width = table["width"].to_numpy()
+            told = distinct and int(good.sum()) >= _ENOUGH
+            if told and sharp.any():  # a crowd of three in one image may be one of galaxies
+                told, distinct = bool(np.median(width[good]) < (1 + 2 * FLOOR) * np.median(width[sharp])), crowd
             if sharp.any() and not told:
                 good, distinct = sharp, crowd
         stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)

@@ -9,6 +9,7 @@ from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.few import sharpest_of_both
 from astrid_ml.preprocessing.differencing.stars.match import MatchStars
+from astrid_ml.preprocessing.differencing.stars.select import SelectStars, find_sources
 from astrid_ml.types import Floats
 
 _WIDTHS = np.array([1.64, 1.29])  # px, of stars in both images
@@ -79,3 +80,36 @@ def test_one_or_two_stars_tell_the_flux_ratio_where_no_zero_points_do(
         assert f"{number} matched stars: the flux ratio is theirs" in found.warnings[0]
     else:
         assert found.flux_ratio == pytest.approx(10**0.4) and np.isnan(found.flux_ratio_err)
+
+
+@pytest.mark.parametrize("below", [1.29, 2.3, 4.9])
+def test_a_cosmic_ray_on_a_star_or_galaxy_of_the_other_image_is_no_star(below: float) -> None:
+    rng, hit = np.random.default_rng(11), 0
+    for _ in range(50):
+        widths, errors = drawn(rng, 2, 8)
+        ray = np.array([[rng.uniform(0.5, 0.9), below]])
+        chosen, _ = sharpest_of_both(np.concatenate([widths, ray]), np.concatenate([errors, [[0.01, 0.01]]]))
+        hit += int(chosen[-1])
+    assert hit == 0
+
+
+def test_a_crowd_of_stars_that_are_not_alone_is_no_field_of_few() -> None:
+    # twelve double stars of one width, none of them isolated, and a compact pair of artefacts: the doubles are not left
+    psf, rng = gaussian_stamp(1.6, 25), torch.Generator().manual_seed(12)
+    along = torch.arange(40, 400, 40).double()
+    y, x = (t.flatten() for t in torch.meshgrid(along, along, indexing="ij"))
+    x, y = torch.cat([x, x + 5.0]), torch.cat([y, y])
+    sharp = torch.tensor([60.0, 220.0]).double()
+    data = render_sources((420, 420), psf, x, y, torch.full((len(x),), 8000.0))
+    data += render_sources((420, 420), gaussian_stamp(0.8, 25), sharp, sharp, torch.full((2,), 3000.0))
+    images = [
+        Image(
+            data=data + torch.randn(420, 420, generator=rng) * 3,
+            variance=torch.full_like(data, 9.0),
+            mask=torch.zeros(420, 420, dtype=torch.bool),
+        )
+        for _ in range(2)
+    ]
+    first, second = (find_sources(image) for image in images)
+    chosen = SelectStars()(images[0], first, second)
+    assert not (np.hypot(chosen["x"] - 60, chosen["y"] - 60) < 2).any()
