@@ -77,14 +77,14 @@ class Situation:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A pair, as it is written, and its truth: x, y, flux, snr of transients."""
+    """A pair, as it is written, its truth (x, y, flux, snr of transients), and the least flux error (H, W)."""
 
     images: tuple[Floats, Floats]
     grids: tuple[WCS, WCS]
     truth: Floats
     scene: Mask
     flagged: Mask
-    optimum: float
+    optimum: Floats
 
 
 def profile(y: Array, x: Array, width: Floats, beta: float, ratio: Floats, sub: int) -> Floats:
@@ -232,6 +232,8 @@ def draw(s: Situation, seed: int) -> Drawn:
     paint(planes[0], new, fluxes, wide, s.beta[0], s.elongated * np.clip(new[:, 1] / h, 0, 1))
     y, x = np.mgrid[:h, :w]
     sky = s.sky[0] * (1 + s.slope[0] * x / w + s.slope[1] * y / h)
+    levels = np.linspace(0.7, 1.5, 9) * s.sky[0]
+    least = 1 / best((power[0], power[1]), (levels + s.read**2, np.full(9, spread[1])))
     images = [rng.poisson(planes[0] + sky) + rng.normal(0, s.read, s.size)]
     images.append(
         (rng.poisson((planes[1] + s.sky[1]) * s.exposures) + rng.normal(0, s.read * s.exposures**0.5, sides))
@@ -248,7 +250,7 @@ def draw(s: Situation, seed: int) -> Drawn:
     if grids[0].sip is not None:
         grids[0].sip = Sip(grids[0].sip.a, grids[0].sip.b, None, None, grids[0].wcs.crpix)
     truth = np.column_stack([new, fluxes, snr])
-    return Drawn((images[0], images[1]), grids, truth, clean > 5.0, flagged, 1 / one)
+    return Drawn((images[0], images[1]), grids, truth, clean > 5.0, flagged, np.interp(sky, levels, least))
 
 
 def _places(s: Situation, rng: np.random.Generator, at: Floats, flux: Floats, middles: Floats) -> Floats:
@@ -318,7 +320,7 @@ def score(done: Difference, pair: Drawn) -> dict[str, float]:
     out["blank"] = float(blank.sum())
     out["square"] = float((done.result.significance.numpy()[blank] ** 2).sum())
     error = done.result.flux_error.numpy()
-    out["error"] = float(np.median(error[blank]) / pair.optimum) if blank.any() else np.nan
+    out["error"] = float(np.median(error[blank] / pair.optimum[blank])) if blank.any() else np.nan
     x, y = (torch.from_numpy(at[:, i].copy()) for i in (0, 1))
     measured, errors, _ = (t.double().numpy() for t in forced(done.result, x, y))
     sound = inner & np.isfinite(measured) & np.isfinite(errors)

@@ -134,9 +134,9 @@ def test_an_old_checkpoint_predicts_the_same(name: str, unpack: Any, tmp_path: P
     kept = pd.read_parquet(folder / "predicted" / "predictions.parquet")
     if name.endswith("realbogus_sim"):
         found, kept = of_one_place(found, kept)
-        # One PSF, pixels of one size; more of them are measured for the noise since single bad ones take less.
-        alike = np.abs(found["snr"].to_numpy() / kept["snr"].to_numpy() - 1) < 3e-3
-        assert alike.sum() >= 5
+        # The PSF of frames with two stars or none is another since the sharpest sources of both images make it.
+        alike = np.abs(found["snr"].to_numpy() / kept["snr"].to_numpy() - 1) < 0.05
+        assert alike.sum() >= 10
         np.testing.assert_allclose(found["score"][alike], kept["score"].to_numpy()[alike], atol=CHIP_OF_PAIRS)
     else:
         same(found, kept, CHIP)

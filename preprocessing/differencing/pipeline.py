@@ -60,7 +60,7 @@ class DifferencingPipeline(Subtraction):
     match_radius: Positive = 1.0
     domain: ClassVar[str] = "differencing"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def __post_init__(self) -> None:
         """Refuse to give back a sky that no step takes away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 
@@ -141,6 +142,11 @@ class Registering:
         return replace(
             placed, reference=again, offset=offset, psf=psf, reference_psf=ref_psf, found=ref_found, matched=matched
         )
+
+    def registered_to(self, placed: Registered) -> float:
+        """Error of the registration (px per axis), with what stars still find off where the refinement disagrees."""
+        off, sigma = largest(placed.matched.shift, placed.reference.shape), placed.matched.sigma
+        return math.hypot(sigma, off / 2**0.5) if 0 < self.realign < off else sigma
 
     def _by_pattern(
         self, science: Image, reference: Image, found: Sources

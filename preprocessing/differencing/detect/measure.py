@@ -16,7 +16,6 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.lanczos import lanczos_weights
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionResult
-from astrid_ml.start import importing
 from astrid_ml.types import Floats
 
 MEASURED = (
@@ -111,12 +110,11 @@ def measure(
 def _aperture(result: SubtractionResult, x: Floats, y: Floats, radius: float) -> tuple[Floats, Floats]:
     if len(x) == 0:
         return np.zeros(0), np.zeros(0)
-    with importing(at_start=False):
-        from photutils.aperture import CircularAperture
+    import sep
 
-    apertures = CircularAperture(np.column_stack([x, y]), radius)
-    total, error = apertures.do_photometry(result.diff.numpy(), error=result.variance.sqrt().numpy())
-    return np.asarray(total, float), np.asarray(error, float)
+    plane, error = (np.ascontiguousarray(t.numpy()) for t in (result.diff, result.variance.sqrt()))
+    total, spread, _ = sep.sum_circle(plane, x, y, radius, err=error, subpix=0)
+    return np.asarray(total, float), np.asarray(spread, float)
 
 
 def shapes(diff: Tensor, x: Tensor, y: Tensor, sign: Tensor, fwhm: float) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+_BAND = 64  # rows that are made at once
 _FLOOR = 1e-3  # a measured power spectrum is kept above this fraction of its mean, so that no mode is divided by zero
 
 
@@ -101,3 +102,16 @@ def _positive(spectrum: Tensor, noise: Tensor) -> Tensor:
 def padded_shape(shape: tuple[int, int], margin: int) -> tuple[int, int]:
     """The next sizes that transform fast and keep ``margin`` pixels between one edge and its periodic neighbour."""
     return (int(next_fast_len(shape[0] + margin, True)), int(next_fast_len(shape[1] + margin, True)))
+
+
+def inverse(spectrum: list[Tensor], shape: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """The first ``size`` (h, w) of the plane of ``shape`` whose transform is given, as ``irfft2`` makes it.
+
+    The transform (..., H, W // 2 + 1) is taken out of its list, and rows are made band by band: planes are large.
+    """
+    along = torch.fft.ifft(spectrum.pop(), dim=-2)[..., : size[0], :]
+    out = torch.empty((*along.shape[:-2], *size), dtype=along.real.dtype, device=along.device)
+    for top in range(0, size[0], _BAND):
+        rows = slice(top, top + _BAND)
+        out[..., rows, :] = torch.fft.irfft(along[..., rows, :], n=shape[1])[..., : size[1]]
+    return out

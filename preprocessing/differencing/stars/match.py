@@ -85,7 +85,7 @@ class MatchStars:
 
     Args:
         min_stars: with fewer the registration error is drawn towards ``default_sigma``; fewer than three give no ratio
-            (the zero points then decide), fewer than two no shift.
+            where both zero points are known (these decide), fewer than two no shift.
         max_offset: px; a star that the reference puts farther off is no match.
         default_sigma: px per axis, the registration error where it cannot be measured; a shift of few stars that is
             less than twice as large is left to the refinement.
@@ -148,18 +148,21 @@ class MatchStars:
 
     def _without(self, stars: pd.DataFrame, science: Image, reference: Image) -> Matched:
         stars["kept"] = False
-        points = (science.zero_point, reference.zero_point)
-        known = points[0] is not None and points[1] is not None
-        ratio = 10 ** (-0.4 * (points[1] - points[0])) if points[0] is not None and points[1] is not None else 1.0
-        said = f"{len(stars)} matched stars: the flux ratio is " + (
-            "that of the zero points" if known else "taken as 1"
-        )
+        ratio, error, source = 1.0, float("nan"), "taken as 1"
+        if science.zero_point is not None and reference.zero_point is not None:
+            ratio, source = 10 ** (-0.4 * (reference.zero_point - science.zero_point)), "that of the zero points"
+        elif len(stars):
+            flux, other = (stars[f"flux_{side}"].to_numpy() for side in ("science", "reference"))
+            errors = [stars[f"error_{side}"].to_numpy() for side in ("science", "reference")]
+            ratio, error, _ = robust_ratio(flux, errors[0], other, errors[1])
+            source = "theirs, and no zero points say otherwise"
+        said = f"{len(stars)} matched stars: the flux ratio is {source}"
         shift, sigma = torch.zeros(2, 3), self.default_sigma
         if len(stars) == 2:  # one star may be anything, two that agree are a shift
-            found, error = registration(stars, self.default_sigma)
-            if error < self.max_scatter:
-                shift, sigma = found, max(error, sigma)
-        return Matched(stars, float(ratio), float("nan"), shift, sigma, (said,))
+            found, left = registration(stars, self.default_sigma)
+            if left < self.max_scatter:
+                shift, sigma = found, max(left, sigma)
+        return Matched(stars, float(ratio), error, shift, sigma, (said,))
 
 
 def registration(stars: pd.DataFrame, prior: float | None = None) -> tuple[Tensor, float]:

@@ -34,8 +34,9 @@ _CLIP = 4.0  # pixels of a star's stamp further than this from the model, in sig
 _AT_ONCE = 4096  # neighbours
 _SETTLED = 0.03  # of the peak: a round that changes the PSF by less is followed by one that changes it by 1e-4
 # Relative errors of the width: of a Moffat fitted to few stars; where galaxies may be among the stars; where a few
-# stars may all be galaxies; of a Moffat of one star's or two stars' width; of a guess.
-_MOFFAT_ERROR, _UNSURE, _GALAXIES, _ONE_STAR, _NO_STAR = 0.03, 0.1, 0.3, 0.1, 0.5
+# stars, one, or two may all be galaxies; of a guess.
+_MOFFAT_ERROR, _UNSURE, _GALAXIES, _NO_STAR = 0.03, 0.1, 0.3, 0.5
+_PIXELS = 1.04  # by which pixels widen a PSF of 2.6 to 3.4 px
 _CROWD = 8  # stars that are few no longer
 _MANY = 16  # stars that tell a shape of their own: of fewer some may be galaxies
 _LEAST = 3  # stars that can be stacked
@@ -248,14 +249,18 @@ def _in_tile(stars: pd.DataFrame, shape: tuple[int, int], tiles: int, ty: int, t
 
 def fallback(image: Image, stars: pd.DataFrame, radius: float) -> PsfEstimate:
     """A Moffat of the stars' width, or of 3 px where there is no star; the warning says which."""
-    width = FWHM * float(np.median(stars["width"])) if len(stars) else 3.0
+    width = _PIXELS * FWHM * float(np.median(stars["width"])) if len(stars) else 3.0
     said = f"{len(stars)} usable stars in {image.name or 'the image'}: "
-    said += "a Moffat of their width stands in" if len(stars) else "a Moffat of FWHM 3 px stands in; give a PSF"
+    said += (
+        "a Moffat of their width stands in (they may be galaxies: see flux_sys)"
+        if len(stars)
+        else "a Moffat of FWHM 3 px stands in; give a PSF"
+    )
     size = stamp_size(width, radius, image.shape)
     alpha = width / 2 / np.sqrt(2 ** (1 / 3.5) - 1)
     psf = torch.from_numpy(profile("moffat", size, np.array([alpha, alpha, 0.0, 3.5])).astype(np.float32))
     at = torch.from_numpy(stars[["x", "y"]].to_numpy(copy=True)) if len(stars) else torch.zeros(0, 2)
-    error = _ONE_STAR if len(stars) else _NO_STAR
+    error = _GALAXIES if len(stars) else _NO_STAR
     return PsfEstimate(psf, fwhm_of(psf), len(stars), "fallback", (said,), at, error)
 
 

@@ -21,6 +21,7 @@ _NEIGHBOURS = 6  # of each source, with which it forms triangles
 _ALIKE = 0.01  # of the ratios of a triangle's sides
 _FLATTEST = 1.08  # longest side over the next: rounder triangles do not tell their corners apart
 _TRIED = 300  # transformations that are counted out, those of the most triangles first
+_SCALES = np.geomspace(0.02, 5.0, 40)  # px, of the distances of sources that agree
 _CHANCE = 1e-9  # a number of agreements that chance gives more rarely is believed
 
 
@@ -135,6 +136,7 @@ class Register:
         free = 6 if near.sum() >= 6 else 4  # numbers that were fitted make some agree
         if near.sum() < 4 or _chance(int(near.sum()) - free / 2 - 1, expected) * _TRIED > _CHANCE * 1e3:
             return None
+        found = simplest(found, a[near], b[other[near]])
         back = mapped(_inverse(found), b)
         low, high = a.min(0), a.max(0)
         seen = int(((back >= low) & (back <= high)).all(1).sum())
@@ -187,6 +189,23 @@ def fitted(one: Floats, other: Floats, affine: bool) -> Floats:
         return np.asarray(similarities(one[None], other[None])[0])
     basis = np.column_stack([np.ones(len(one)), one])
     return np.asarray(np.linalg.lstsq(basis, other, rcond=None)[0].T, dtype=np.float64)
+
+
+def simplest(found: Floats, one: Floats, other: Floats) -> Floats:
+    """Nothing, a shift, or the map that was found (2, 3): the least Akaike criterion, corrected for few.
+
+    A handful of galaxies whose centres differ by a pixel, as new sources in them make them do, is no reason to turn a
+    frame whose header is right. Distances follow Cauchy's law, which a few far ones do not rule.
+    """
+    unit = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    shift = unit.copy()
+    shift[:, 0] = np.median(other - one, axis=0)
+    scores, n = [], 2 * len(one)
+    for model, k in ((unit, 0), (shift, 2), (found, 6 if len(one) >= 6 else 4)):
+        far2 = np.sum((mapped(model, one) - other) ** 2, axis=1)
+        likely = np.sum(4 * np.log(_SCALES) + 3 * np.log1p(far2[:, None] / _SCALES**2), axis=0).min()
+        scores.append(float(likely) + 2 * k + 2 * k * (k + 1) / max(n - k - 1, 1))
+    return np.asarray((unit, shift, found)[int(np.argmin(scores))])
 
 
 def composed(first: Tensor, then: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -14,11 +14,13 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.segment import segmented
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.pixels.typical import typical
-from astrid_ml.preprocessing.differencing.stars.widths import adaptive_widths, stellar_locus
+from astrid_ml.preprocessing.differencing.stars.few import sharpest_of_both
+from astrid_ml.preprocessing.differencing.stars.widths import FLOOR, adaptive_widths, stellar_locus
 from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Positive, Whole
 
 _ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
-_FEW = 8  # stars alone; with fewer, those with neighbours further away serve too
+_FEW = 8  # stars alone; with fewer, those with neighbours further away serve too, and fainter ones
+_FAINTER = 3.0  # by which the least signal-to-noise is divided then
 _FEW_BAD = 0.05  # of the pixels around a star
 _ONE_PIXEL = 0.7  # of the light in the brightest pixel: a hot one, which both images may hold
 SOURCE_COLUMNS = ("x", "y", "flux", "peak", "width", "width_err", "ellipticity", "snr", "flag")
@@ -80,7 +82,7 @@ class SelectStars:
     """Picks stars.
 
     Args:
-        min_snr: least signal-to-noise of the isophotal flux.
+        min_snr: least signal-to-noise of the isophotal flux; a third of it where hardly any star has as much.
         isolation: px around a star without a neighbour of more than ``neighbour`` of its flux; half of it where hardly
             any star is so alone.
         neighbour: see there.
@@ -116,10 +118,19 @@ class SelectStars:
         else:
             compact, distinct = self._compact(sources, good)
             good &= compact
+        few = int(good.sum()) < _FEW  # in a crowd there are enough, but not alone
         alone = good & self._isolated(table, good, self.isolation)
         if int(alone.sum()) < _FEW:  # the stack subtracts neighbours; near ones it cannot tell apart
             alone = good & self._isolated(table, good, self.isolation / 2)
         good = alone
+        if other is not None and few and int(good.sum()) < _FEW:
+            sharp, crowd = self._sharpest(image, sources, other)
+            width = table["width"].to_numpy()
+            told = distinct and int(good.sum()) >= _ENOUGH
+            if told and sharp.any():  # a crowd of three in one image may be one of galaxies
+                told, distinct = bool(np.median(width[good]) < (1 + 2 * FLOOR) * np.median(width[sharp])), crowd
+            if sharp.any() and not told:
+                good, distinct = sharp, crowd
         stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)
         return stars.assign(distinct=distinct)
 
@@ -135,6 +146,22 @@ class SelectStars:
             return theirs, False
         return own, distinct
 
+    def _sharpest(self, image: Image, sources: Sources, other: Sources) -> tuple[Mask, bool]:
+        """The sharpest sources of both images, fainter ones and those nearer to the border too."""
+        fainter = replace(self, min_snr=self.min_snr / _FAINTER)
+        near, partner = partners(sources, other)
+        good = near & fainter._plain(sources.table) & self._inside(image, sources.table, self.margin // 2)
+        good &= np.append(fainter._plain(other.table), False)[partner]
+        good &= self._isolated(sources.table, good, self.isolation / 2)
+        rows = np.flatnonzero(good)
+        widths, errors = (
+            np.column_stack([sources.table[c].to_numpy()[rows], other.table[c].to_numpy()[partner[rows]]])
+            for c in ("width", "width_err")
+        )
+        sharp, crowd = sharpest_of_both(widths, errors)
+        good[rows] = sharp
+        return good, crowd
+
     def _plain(self, table: pd.DataFrame) -> Mask:
         """Sources that are bright, round and whole."""
         good = (table["snr"].to_numpy() >= self.min_snr) & (table["flag"].to_numpy() & ~1 == 0)
@@ -149,10 +176,11 @@ class SelectStars:
             return np.zeros(len(width), dtype=bool), False
         return np.asarray(np.abs(width / found.width - 1) < self.locus), found.distinct
 
-    def _inside(self, image: Image, table: pd.DataFrame) -> Mask:
+    def _inside(self, image: Image, table: pd.DataFrame, border: int | None = None) -> Mask:
         h, w = image.shape
         x, y = table["x"].to_numpy(), table["y"].to_numpy()
-        ok = (x >= self.margin) & (y >= self.margin) & (x <= w - 1 - self.margin) & (y <= h - 1 - self.margin)
+        border = self.margin if border is None else border
+        ok = (x >= border) & (y >= border) & (x <= w - 1 - border) & (y <= h - 1 - border)
         half, core = self.margin // 2, self.margin // 4
         bad, _ = stamps_at(image.mask, torch.from_numpy(x.copy()), torch.from_numpy(y.copy()), 2 * half + 1)
         middle = bad[:, half - core : half + core + 1, half - core : half + core + 1]

@@ -16,8 +16,8 @@ _AT_ONCE = 128  # sources whose stamps stay in the processor's cache
 _ROUNDS = 8  # of moments and window
 _START = 1.7  # px; the first window's sigma
 _NARROWEST, _WIDEST = 0.5, 5.0  # px; of a window
-FWHM = 2.05  # of a Moffat of beta 3 to 3.5, over its width
-_FLOOR = 0.03  # relative; pixels' phases and the field vary a star's width by as much
+FWHM = 2.05  # of a Moffat of beta 3 to 3.5 over its width, before pixels widen it
+FLOOR = 0.03  # relative; pixels' phases and the field vary a star's width by as much
 _WITHIN = 2.5  # sigma of a member
 _PRECISE = 0.1  # relative error of sources that show a crowd
 _CORE, _SIDE = 0.06, 0.30  # of the logarithm: half a crowd's width, and how far beside it others are counted
@@ -94,17 +94,17 @@ def stellar_locus(widths: Floats, errors: Floats, least: int = 3) -> Locus:
     good = np.isfinite(widths) & (widths > _NARROWEST * 1.01) & (widths < _WIDEST * 0.99) & np.isfinite(errors)
     if not good.any():
         return Locus(float("nan"), 0, False)
-    logs, sigma = np.log(widths[good]), np.hypot(errors[good], _FLOOR)
+    logs, sigma = np.log(widths[good]), np.hypot(errors[good], FLOOR)
     order = np.argsort(logs)
     logs, sigma = logs[order], sigma[order]
     precise = sigma < _PRECISE
     starts = _settled(logs[precise], sigma[precise])
     counts = np.array([int(_members(logs, sigma, c).sum()) for c in starts])
     for centre, count in zip(starts, counts, strict=True):
-        sharper = int((precise & (logs < centre - _WITHIN * sigma - _FLOOR)).sum())
+        sharper = int((precise & (logs < centre - _WITHIN * sigma - FLOOR)).sum())
         if sharper > _SHARPER * count:
             break
-        if count >= max(least, _SHARE * counts.max()) and _stands_out(logs[precise], float(centre)):
+        if count >= max(least, _SHARE * counts.max()) and stands_out(logs[precise], float(centre)):
             near = _members(logs, sigma, float(centre)) & precise
             if float(np.mean(((logs - centre) / sigma)[near] ** 2)) < _LOOSE:
                 return Locus(float(np.exp(centre)), int(count), True)
@@ -126,7 +126,7 @@ def _settled(logs: Floats, sigma: Floats) -> Floats:
     for start in np.unique(np.round(logs, 2)):
         centre = float(start)
         for _ in range(10):
-            near = np.abs(logs - centre) < _WITHIN * np.minimum(sigma, 2 * _FLOOR)
+            near = np.abs(logs - centre) < _WITHIN * np.minimum(sigma, 2 * FLOOR)
             if not near.any():
                 break
             weight = sigma[near] ** -2
@@ -135,7 +135,7 @@ def _settled(logs: Floats, sigma: Floats) -> Floats:
     return np.unique(found)
 
 
-def _stands_out(logs: Floats, centre: float) -> bool:
+def stands_out(logs: Floats, centre: float) -> bool:
     """Whether there are more within a crowd's width of the centre than what lies beside it would make."""
     from scipy.special import pdtrc
 

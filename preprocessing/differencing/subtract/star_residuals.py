@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.differencing.pixels.fourier import padded_shape, spectrum_columns
+from astrid_ml.preprocessing.differencing.pixels.fourier import inverse, padded_shape, spectrum_columns
 from astrid_ml.preprocessing.differencing.pixels.stamps import stamps_at
 from astrid_ml.preprocessing.differencing.stars.match import Matched
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput, SubtractionResult
@@ -111,7 +111,9 @@ class StarResiduals:
         for start in range(0, spectrum.shape[-1], _COLUMNS):
             columns = slice(start, min(start + _COLUMNS, spectrum.shape[-1]))
             spectrum[..., columns] *= of_psf(columns).conj()
-        flux: Tensor = torch.fft.irfft2(spectrum, s=shape)[:h, :w]
+        taken = [spectrum]
+        del spectrum
+        flux = inverse(taken, shape, (h, w))
         return flux.clamp_min(0).mul_(pair.flux_ratio / float(psf.square().sum()))
 
     def _spread(self, flux: Tensor) -> Tensor:

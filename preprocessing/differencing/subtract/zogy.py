@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from astrid_ml.preprocessing.differencing.pixels.fourier import (
+    inverse,
     padded_shape,
     power,
     power_columns,
@@ -255,7 +256,7 @@ def zogy_of(
     spectra, flux_scale = _spectra(images, psfs, noises, flux_ratio, shape, difference_noises)
     made = []
     while spectra:  # what they are made of in Fourier space, most of the memory, goes as they are made
-        made.append(torch.fft.irfft2(spectra.pop(0), s=shape)[..., :h, :w])
+        made.append(inverse([spectra.pop(0)], shape, (h, w)))
     d, score_n, score_r = made
     if astrometric_sigma > 0:
         _add_shake(variance, score_n, score_r, astrometric_sigma)
@@ -326,5 +327,7 @@ def _score_variance(variances: list[Tensor], kernels: tuple[Tensor, Tensor], sha
     for columns in _blocks(n):
         total[..., columns] = n[..., columns] * of_n(columns) + r[..., columns] * of_r(columns)
     floor = sum(level * kernel.sum() for level, kernel in zip(levels, kernels, strict=True))
-    v = torch.fft.irfft2(total, s=shape)[..., :h, :w] + floor
+    taken = [total]
+    del n, r, total
+    v = inverse(taken, shape, (h, w)) + floor
     return torch.maximum(v, 1e-3 * torch.as_tensor(floor))

@@ -66,3 +66,12 @@ def test_kernels_that_agree_to_the_noise_add_none() -> None:
     value, noise = torch.full((4, 4), 50.0), torch.full((4, 4), 100.0)
     assert not guessed(value, value + 3.0, noise).any()
     assert torch.allclose(guessed(value, value - 30.0, noise), torch.full((4, 4), 1800.0))
+
+
+def test_where_a_wave_crosses_zero_it_is_as_unsure_as_around() -> None:
+    value, noise = torch.zeros(20, 20), torch.full((20, 20), 9.0)
+    wave = torch.zeros(20, 20)
+    wave[6:13, ::2] = 40.0  # two kernels that agree in every other column
+    unsure = guessed(value, wave, noise)[8:11, 4:16]
+    assert float(unsure.min()) > 0.5 * float(unsure.max()) > 500
+    assert not guessed(value, wave, noise)[16:].any()

@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import fit_sources
 from astrid_ml.preprocessing.differencing.registered import largest
 from astrid_ml.preprocessing.differencing.stars.match import registration
+from astrid_ml.preprocessing.differencing.stars.select import find_sources
 from astrid_ml.preprocessing.differencing.subtract.pair import SubtractionInput
 from astrid_ml.preprocessing.differencing.subtract.refine import Refine, RefineNone
 from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
@@ -39,7 +40,7 @@ def pair_of(seed: int) -> SkyPair:
 
 @pytest.fixture(scope="module")
 def few() -> SkyPair:
-    """A pair with three stars that both images hold."""
+    """A pair with a handful of stars that both images hold."""
     return pair_of(5)
 
 
@@ -138,8 +139,8 @@ def test_stars_that_disagree_are_refused_with_the_numbers(few: SkyPair) -> None:
     torn = torch.full_like(few.science.data, float(few.science.data.median()))
     for number, (x, y) in enumerate(found[["x", "y"]].to_numpy().round().astype(int)):
         part = (slice(max(y - 14, 0), y + 15), slice(max(x - 14, 0), x + 15))
-        torn[part] = torch.roll(few.science.data[part], ((1, -1, 0)[number], (0, 1, -1)[number]), (0, 1))
-    with pytest.raises(UserError, match=r"3 stars of .* that differ by \d\.\d\d px.*max_scatter"):
+        torn[part] = torch.roll(few.science.data[part], ((1, -1, 0)[number % 3], (0, 1, -1)[number % 3]), (0, 1))
+    with pytest.raises(UserError, match=r"\d stars of .* that differ by \d\.\d\d px.*max_scatter"):
         Subtraction(register=None)(few.science, few.science.with_(data=torn))
 
 
@@ -159,3 +160,16 @@ def test_the_kept_pair_of_three_stars(real_data: Path) -> None:
     assert np.abs(centre_of(done.result.psf)).max() < 0.02
     off, error = displaced(done, pd.read_csv(folder / "truth.csv"))
     assert np.abs(off).max() < 0.05 and error < 0.02
+
+
+def test_what_stars_and_refinement_disagree_about_is_no_known_registration(few: SkyPair) -> None:
+    steps = Subtraction()
+    science = steps.flat(few.science)
+    placed = steps.registered(science, few.reference, find_sources(science))
+    shift = torch.zeros(2, 3)
+    shift[1, 0] = 0.2
+    torn = replace(placed, matched=replace(placed.matched, shift=shift, sigma=0.03))
+    settled = replace(placed, matched=replace(placed.matched, shift=shift / 10, sigma=0.03))
+    assert steps.registered_to(torn) == pytest.approx(np.hypot(0.03, 0.2 / 2**0.5), rel=1e-4)
+    assert steps.registered_to(settled) == 0.03
+    assert Subtraction(realign=0.0).registered_to(torn) == 0.03  # where nothing is moved, nothing disagrees

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from astrid_ml.preprocessing.differencing.stars.register import Register, composed, mapped, similarities, triangles
+from astrid_ml.preprocessing.differencing.stars.register import (
+    Register,
+    composed,
+    fitted,
+    mapped,
+    similarities,
+    simplest,
+    triangles,
+)
 from astrid_ml.types import Floats
 
 SIZE = 1000
@@ -89,3 +97,25 @@ def test_offsets_follow_each_other() -> None:
     moved = at[1:] + then @ at
     both = moved + first @ torch.cat([torch.ones(1).double(), moved])
     assert torch.allclose(at[1:] + composed(first, then) @ at, both)
+
+
+@pytest.mark.parametrize(("off", "moves"), [((0.0, 0.0), False), ((4.0, -3.0), True)])
+def test_galaxies_whose_centres_differ_do_not_turn_a_frame(off: tuple[float, float], moves: bool) -> None:
+    rng, turned, placed = np.random.default_rng(9), 0, 0
+    for _ in range(60):
+        one = rng.uniform(0, 700, (8, 2))
+        far = np.where(rng.uniform(size=(8, 1)) < 0.5, 1.0, 0.1) * rng.normal(size=(8, 2))
+        found = simplest(fitted(one, one + off + far, affine=True), one, one + off + far)
+        turned += int(not np.array_equal(found[:, 1:], np.eye(2)))
+        placed += int(np.hypot(*(found[:, 0] - off)) < 0.6) if moves else int(not found[:, 0].any())
+    assert turned <= 3 and placed >= 54
+
+
+@pytest.mark.parametrize("n", [6, 12, 60])
+def test_a_frame_that_is_turned_stays_turned(n: int) -> None:
+    rng = np.random.default_rng(n)
+    one = rng.uniform(0, 700, (n, 2))
+    turn = np.array([[3.0, 1.0, 0.01], [-2.0, -0.01, 1.0]])
+    other = mapped(turn, one) + rng.normal(0, 0.1, one.shape)
+    found = simplest(fitted(one, other, affine=True), one, other)
+    assert np.abs(mapped(found, one) - mapped(turn, one)).max() < 0.4
