@@ -9,14 +9,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, Believed, believed_steps
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, Believed, believed_steps, largest
 from astrid_ml.preprocessing.ramps.steps.likelihood import (
     Sampling,
     Solved,
     StepFit,
     masked_covariance,
+    solve_tridiagonal,
 )
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior, lower_median
 
 _COLUMNS = 6
 
@@ -169,16 +170,16 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
             whole[active] = new
         if number == limit:
             break
-        returns = _returning(fit, last[active]) & rules.signed
-        against = torch.where(returns, 0.0, FALLS * rules.signed)
+        returns = _returning(fit, last[active]) if rules.signed else torch.zeros_like(here.used)
+        against = FALLS * (1.0 - returns.to(fit.amplitude)) if rules.signed else 0.0
         solve = functools.partial(here.solved, template=shape)
-        tested = believed_steps(solved, prior.part(active), solve, against, averaged)
+        tested = believed_steps(solved, prior.part(active), solve, against, averaged, rules.threshold)
         hit = tested.strongest.abs() > rules.threshold
         if not bool(hit.any()):
             break
         rows = _rows(tested, returns, hit)
         sizes = rows[: int(hit.sum()), 2]
-        active = active[hit]
+        active = active[tested.pixel[hit]]
         rows[:, 1] = active[rows[:, 1].long()].double()
         used[rows[:, 0].long() - 1, rows[:, 1].long()] = False
         last[active] = torch.where(sizes > 0, sizes, last[active])
@@ -194,13 +195,18 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
 def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
     """With the photon noise of the rate that remains without the strongest step."""
     spacing = ramps.sampling.spacing.to(ramps.difference)[:, None]
-    rough = torch.where(ramps.used, ramps.difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
+    number = ramps.used.sum(0)
+    # 0 / 0 is no number, and such stand last.
+    rates = (ramps.difference / (spacing * ramps.used.to(spacing))).T
+    rough = lower_median(rates.float().contiguous(), number).double().nan_to_num(0.0)
     fit = ramps.solved(rough).fit()
-    gain = fit.snr.square() - torch.where(fit.snr < 0, 2 * FALLS * rules.signed, 0.0)
-    at = gain.argmax(0)[None]
+    gain = fit.snr.square()
+    if rules.signed:
+        gain.add_(fit.snr.sign().clamp_(max=0), alpha=2 * FALLS)
+    at = largest(gain)[None]
     # To leave a difference out is to fit a step there; of a single one nothing remains: then its own photons count.
     step, lowers = (part.gather(0, at)[0] for part in (fit.amplitude, fit.leverage))
-    alone = ramps.used.sum(0) < 2
+    alone = number < 2
     return ramps.solved(torch.where(alone, rough, fit.rate - lowers * step), template)
 
 
@@ -215,7 +221,7 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     Pixels count among the ``hit``. The fourth column is filled later.
     """
     at, snr = tested.at[hit], tested.strongest[hit]
-    back = returns[at, hit.nonzero()[:, 0]] & (snr < 0)
+    back = returns[at, tested.pixel[hit]] & (snr < 0)
     evidence = torch.where(back, EVIDENCE.index("return"), tested.evidence[hit])
     pixel = torch.arange(len(at), device=at.device)
     rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
@@ -228,25 +234,67 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
 def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Tensor | None) -> Tensor:
     """Replace each jump's size, and its significance by its own ramp, by those in the joint fit of all its pixel's.
 
-    A jump's size was fitted while later-found jumps still stood in the data. Putting one difference back with all
-    others still out gives the joint fit's value.
+    A jump's size was fitted while later-found jumps still stood in the data.
     """
     if not len(table):
         return table
     at, pixel = table[:, 0].long() - 1, table[:, 1].long()
-    again = ramps.used[:, pixel].clone()
-    columns = torch.arange(len(pixel), device=table.device)
-    again[at, columns] = True
-    whole = Ramps(ramps.difference[:, pixel], again, ramps.noise[pixel], ramps.sampling)
-    fit = whole.solved(rate[pixel].nan_to_num(0.0), None if template is None else template[:, pixel]).fit()
-    out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
-    out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
-    out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
+    hit, column = torch.unique(pixel, return_inverse=True)
+    shape = None if template is None else template[:, hit]
+    size, variance = put_back(ramps.part(hit, ramps.used), rate[hit].nan_to_num(0.0), at, column, shape)
+    out, testable = table.clone(), variance.isfinite()
+    out[:, 2] = torch.where(testable, size, table[:, 2])
+    out[:, 3] = torch.where(testable, size * variance.rsqrt(), 0.0)
     out[:, 4] = _larger_half(out)
     # What the ramp alone tells is told by the likelihood.
     alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))
     out[:, 5] = torch.where(alone, EVIDENCE.index("likelihood"), table[:, 5])
     return out
+
+
+def put_back(
+    ramps: Ramps, rate: Tensor, at: Tensor, pixel: Tensor, template: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Sizes of the steps at differences that are out of the fit (k,), and their variances, infinite where it has none.
+
+    The size is what the difference has beyond the prediction of all others that are in: by the rate and by their noise,
+    which is shared with the two beside it alone.
+
+    Args:
+        ramps: of n pixels, without the differences of steps.
+        rate: which sets the photon noise, e-/s, (n,).
+        at: the differences, (k,).
+        pixel: whose they are, (k,).
+        template: fitted beside rate and steps, (m, n), or None.
+    """
+    m, spacing = len(ramps.used), ramps.sampling.spacing.to(rate)[:, None].expand_as(ramps.difference)
+    sides = [ramps.difference, spacing] if template is None else [ramps.difference, spacing, template]
+    whole = torch.stack(sides)
+    right = whole * ramps.used.to(rate)
+    solved = solve_tridiagonal(*ramps.covariance(rate), right)
+    gram = torch.einsum("imn,jmn->nij", right[1:], solved.solution[1:])
+    taken = torch.einsum("imn,mn->ni", right[1:], solved.solution[0])
+    if template is None:
+        spread = gram.reciprocal()
+    else:
+        scale = gram.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()  # of one size, so that it can be inverted
+        spread = torch.linalg.pinv(gram * scale[:, :, None] * scale[:, None, :], hermitian=True)
+        spread = spread * scale[:, :, None] * scale[:, None, :]
+    variance, beside = ramps.sampling.covariance(rate.clamp(min=0)[pixel], ramps.noise[pixel])
+    place = torch.arange(len(at), device=at.device)
+    beyond, left = whole[:, at, pixel], variance[at, place]
+    for near, shared in ((at - 1, at - 1), (at + 1, at)):
+        inside = (near >= 0) & (near < m)
+        row = near.clamp(0, m - 1)
+        common = beside[shared.clamp(0, m - 2), place] * (inside & ramps.used[row, pixel])
+        beyond = beyond - common * solved.solution[:, row, pixel]
+        left = left - common.square() * solved.inverse_diagonal[row, pixel]
+    terms = beyond[1:].T
+    fitted = torch.einsum("kij,kj->ki", spread[pixel], taken[pixel])
+    enough = ramps.used.sum(0)[pixel] >= len(sides) - 1
+    size = beyond[0] - (terms * fitted).sum(1)
+    spare = left + torch.einsum("ki,kij,kj->k", terms, spread[pixel], terms)
+    return size, torch.where(enough, spare, torch.inf)
 
 
 def _larger_half(table: Tensor) -> Tensor:

@@ -164,9 +164,9 @@ class _Surroundings:
     def _some(image: Tensor, variance: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         around = _around(image, centre)
         count = around.isfinite().sum(-1)
-        middle = _median(around, count)
-        scatter = MAD_TO_SIGMA * _median((around - middle[:, None]).abs_(), count).double()
-        noise = _median(_around(variance, centre), count).double().sqrt()
+        middle = lower_median(around, count)
+        scatter = MAD_TO_SIGMA * lower_median((around - middle[:, None]).abs_(), count).double()
+        noise = lower_median(_around(variance, centre), count).double().sqrt()
         own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
         sigma = (own + _MEDIAN * torch.maximum(scatter, noise).square() / count.clamp(min=1)).sqrt()
         wide = NEAR * torch.maximum(sigma, noise)
@@ -217,9 +217,9 @@ def common_rates(reads: Tensor, sampling: Sampling, chosen: Tensor) -> Tensor:
         middles, centre = [], _centres(where, chosen.shape[1])
         for before, after, time in zip(reads[:-1], reads[1:], sampling.spacing.tolist(), strict=True):
             around = _around(_padded((after - before) / time), centre)
-            middles.append(_median(around, around.isfinite().sum(-1)))
+            middles.append(lower_median(around, around.isfinite().sum(-1)))
         stacked = torch.stack(middles, 1)
-        out.view(-1)[where] = _median(stacked, stacked.isfinite().sum(-1)).to(out)
+        out.view(-1)[where] = lower_median(stacked, stacked.isfinite().sum(-1)).to(out)
     return out
 
 
@@ -257,7 +257,7 @@ def _around(padded: Tensor, centre: Tensor) -> Tensor:
     return padded.reshape(-1)[centre[:, None] + offsets]
 
 
-def _median(values: Tensor, known: Tensor) -> Tensor:
+def lower_median(values: Tensor, known: Tensor) -> Tensor:
     """The lower one of the two in the middle of the last axis, of which so many are known; NaN of none."""
     # numpy sorts short rows ten times as fast as torch; both put what is not known last.
     ordered = torch.from_numpy(np.sort(values.numpy(), axis=-1)) if values.device.type == "cpu" else values.sort(-1)[0]
