@@ -66,25 +66,23 @@ def believed_steps(
         least: pixels all of whose steps must be less significant are not among those of the result.
     """
     tests = [_Test.of(own if part.broad else solve(part.mean), part, averaged) for part in prior.parts]
-    pixel = _possible(tests, least) if least > 0 else torch.arange(own.used.shape[1], device=own.used.device)
-    if len(pixel) < own.used.shape[1]:
+    pixel = _possible(tests, least) if least > 0 else torch.arange(len(own.count), device=own.count.device)
+    if len(pixel) < len(own.count):
         tests = [test.part(pixel) for test in tests]
-    used = own.used[:, pixel]
     evidence = torch.stack([test.evidence for test in tests])
     total = torch.logsumexp(evidence, 0)
     up = _gain(torch.stack([test.gain for test in tests]).clamp_(min=0), evidence, total)
     down = _gain(torch.stack([test.gain for test in tests]).neg_().clamp_(min=0), evidence, total)
     down = (down - (falls[:, pixel] if isinstance(falls, Tensor) else falls)).clamp_(min=0)
-    enough = used.sum(0)
-    split = torch.zeros_like(used)
+    split = torch.zeros_like(up, dtype=torch.bool)
     if bool(averaged.any()):
         both = _gain(torch.stack([test.both for test in tests]), evidence, total) - PAIR
-        split[:-1] = (both > up[:-1]) & (both > up[1:]) & (both > down[:-1]) & (enough > 2)
+        split[:-1] = (both > up[:-1]) & (both > up[1:]) & (both > down[:-1]) & (own.count[pixel] > 2)
         up[:-1] = torch.where(split[:-1], both, up[:-1])
     lower = down > up
     snr = torch.where(lower, -(2 * down).sqrt(), (2 * up).sqrt())
     # A pixel keeps a difference of its own for its rate.
-    snr = torch.where(used & (enough > 1), snr, 0.0)
+    snr = torch.where(own.enough[pixel], snr, 0.0)
     at = largest(snr.abs())
     place = torch.arange(len(at), device=at.device)
     sizes = torch.stack([test.gain[at, place] for test in tests])
@@ -103,7 +101,7 @@ def largest(values: Tensor) -> Tensor:
 
 
 def _possible(tests: Sequence[_Test], least: float) -> Tensor:
-    """Pixels that may have a step of this significance, (k,): no sum of parts is more than so many times the largest."""
+    """Pixels that may have a step so significant, (k,): no sum of parts is more than so many times the largest."""
     evidence = torch.stack([test.evidence for test in tests])
     share = evidence - torch.logsumexp(evidence, 0)
     bound = torch.full_like(share[0], -torch.inf)
@@ -151,25 +149,21 @@ class _Test:
     @staticmethod
     def of(solved: Solved, part: RatePart, averaged: Tensor) -> _Test:
         precision = part.sigma.pow(-2)
-        in_d, in_t = (solved.difference * solved.weight_t).sum(0), (solved.spacing * solved.weight_t).sum(0)
+        all_d, in_d, in_t = solved.products
         left, known = in_d - part.mean * in_t, in_t + precision  # of what is left beside the mean
-        known = known.clamp(min=1e-300)
+        known = known.clamp(min=1e-30)
         beyond = left / known
         residual = torch.addcmul(solved.weight_d, solved.weight_t, part.mean + beyond, value=-1)
         free = torch.addcmul(solved.inverse_diagonal, solved.weight_t, solved.weight_t / known, value=-1)
-        # A difference that alone carries the slope leaves nothing to test a step against.
-        testable = (free > 1e-9 * solved.inverse_diagonal).to(free).mul_(solved.used)
-        free = free.mul_(testable).add_(1.0 - testable)
-        residual *= testable
         gain = (0.5 * residual).mul_(residual.abs()).div_(free)
-        chi2 = (solved.difference * solved.weight_d).sum(0) - part.mean * (in_d + left) - beyond.square() * known
+        chi2 = all_d - part.mean * (in_d + left) - beyond.square() * known
         width = torch.where(precision > 0, torch.log1p(in_t / precision), 0.0)  # 0: it is the only part
-        evidence = -0.5 * (chi2 + solved.log_determinant + width) + part.log_weight
+        evidence = -0.5 * (chi2 + solved.matrix.log_determinant + width) + part.log_weight
         rows = averaged.nonzero()[:, 0]
         both = torch.zeros_like(gain[1:] if len(rows) else gain[:0])
         if len(rows):
             beside = solved.inverse_beside - solved.weight_t[:-1] * solved.weight_t[1:] / known
-            usable = (testable[rows] * testable[rows + 1]) > 0
+            usable = (solved.mask[rows] * solved.mask[rows + 1]) > 0
             both[rows] = _two(residual[rows], residual[rows + 1], free[rows], free[rows + 1], beside[rows], usable)
         return _Test(evidence, gain, both, residual, free)
 
