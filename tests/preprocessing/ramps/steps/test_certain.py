@@ -1,4 +1,4 @@
-"""What is found at once is what one step after the other finds: crowded ramps, against the search without that start."""
+"""What is found at once is what one step after the other finds: crowded ramps, with that start and without."""
 
 from __future__ import annotations
 
@@ -124,9 +124,9 @@ def test_no_decay_is_passed_over(groups: int, monkeypatch: pytest.MonkeyPatch) -
     times = np.arange(1.0, groups + 1) * 10
     time, size = 10 ** random.uniform(-1.5, 0.3, n) * times[-1], 10 ** random.uniform(1.3, 4, n)
     mean = 0.3 * times[:, None] + size * (1 - np.exp(-times[:, None] / time))
-    reads = np.cumsum(random.poisson(np.diff(np.vstack([np.zeros(n), mean]), axis=0)), 0)
+    light = np.cumsum(random.poisson(np.diff(np.vstack([np.zeros(n), mean]), axis=0)), 0)
     hit = (np.arange(groups)[:, None] >= random.integers(1, groups, n)) & (random.random(n) < 0.4)
-    reads = reads + random.normal(0, NOISE, reads.shape) + hit * NOISE * random.uniform(5, 40, n)
+    reads = light + random.normal(0, NOISE, light.shape) + hit * NOISE * random.uniform(5, 40, n)
     cube, noise = torch.from_numpy(reads.astype(np.float32))[:, None], torch.full((1, n), NOISE)
     quick = decays_module._may_win
     found = []
