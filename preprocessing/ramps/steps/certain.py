@@ -17,9 +17,10 @@ from astrid_ml.preprocessing.ramps.steps.pixels import Ramps, blocks, rough_rate
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE
 
 LEAST = 12  # differences; of fewer the prior of the rate decides
-OBVIOUS = 8.0  # sigmas of a difference alone
+# Of chi-square, beyond that of the threshold. By so much no parts of a prior differ: 7 sigmas for a threshold of 4.5.
+SURE = 29.0
+OBVIOUS = 44.0  # the same of a difference alone: 8 sigmas
 _FEW = 0.25  # of the differences
-SURE = 7.0  # sigmas; the parts of a prior differ by what 3 of them are worth
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,15 @@ def certain(ramps: Ramps, rules: Rules) -> Certain:
     n, device = len(ramps.noise), ramps.noise.device
     single = replace(ramps.to(torch.float32), used=ramps.used.clone())
     search = _Search(single, rough_rates(single), torch.zeros(n, device=device), torch.zeros(4, n, device=device))
-    active, found = torch.arange(n, device=device), [search.obvious()]
+    active, found = torch.arange(n, device=device), [search.obvious(rules)]
     while len(active):
         rows = torch.cat([search.one_more(block, rules) for block in blocks(active, len(ramps.used))])
         found.append(rows)
         active = rows[:, 1].long()
     rate, variance, rise, steps = search.out
     table = torch.cat(found)
-    return Certain(table[table[:, 4].abs() > SURE], steps.long(), rate, variance, rise)
+    sure = table[:, 4].square() > rules.threshold**2 + SURE
+    return Certain(table[sure], steps.long(), rate, variance, rise)
 
 
 @dataclass(frozen=True)
@@ -72,13 +74,13 @@ class _Search:
     last: Tensor
     out: Tensor
 
-    def obvious(self) -> Tensor:
+    def obvious(self, rules: Rules) -> Tensor:
         """Rows of all differences that alone stand out, which are left out then."""
         ramps, spacing = self.ramps, self.ramps.sampling.spacing.to(self.photons)[:, None]
         size = torch.addcmul(ramps.difference, spacing, self.photons, value=-1)
         variance = ramps.sampling.covariance(self.photons.clamp(min=0), ramps.noise)[0]
         snr = size * variance.rsqrt_()
-        high = (snr > OBVIOUS) & ramps.used
+        high = (snr > (rules.threshold**2 + OBVIOUS) ** 0.5) & ramps.used
         number = high.sum(0)
         # Where more than a few do, the median is no rate, or the ramp is no line.
         few = number < _FEW * ramps.used.sum(0)

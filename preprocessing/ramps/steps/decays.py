@@ -125,7 +125,7 @@ def _may_win(ramps: Ramps, steps: Explained, shapes: Tensor, asked: Tensor, pric
     none = chi2 < price + _ROUGH + 0.1 * alone.square() / variance
     spared = torch.zeros_like(size).index_add_(1, pixel, none.to(size))
     worth = 1.2 * size.clamp(min=0).square() * spread + price * spared
-    certain = (chi2.amin(0) > SURE**2) & (steps.table[:, 2] > 0)
+    certain = (chi2.amin(0) > price + SURE) & (steps.table[:, 2] > 0)
     return (worth + 3.0 > asked).any(0) | ~tt.isfinite(), steps.table[certain]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,9 +79,12 @@ def test_neighbours_that_are_cleaned_first_find_no_less(rays: float, monkeypatch
 def test_certain_steps_are_large_and_true() -> None:
     reads, true = crowded(2.0, 3)
     table = certain(pixels(reads), RULES).table
-    assert float(table[:, 4].abs().min()) > SURE
+    assert float(table[:, 4].square().min()) > 4.5**2 + SURE
     right = true[table[:, 0].long(), table[:, 1].long()]
     assert len(right) > 1000 and right.mean() > 0.995
+    high = replace(RULES, threshold=12.0)
+    table = explain(pixels(reads), flat_prior(reads.shape[1]), high, certain=certain(pixels(reads), high).table).table
+    assert len(table) > 1000 and float(table[:, 4].abs().min()) > 12
 
 
 def test_nothing_is_certain_where_nothing_is_or_all_is() -> None:
