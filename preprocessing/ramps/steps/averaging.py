@@ -90,7 +90,9 @@ class Density:
         anywhere = float(small.sum()) / (float(span.sum()) * (n_groups - 1))
         difference, pixel = found.beside
         key = found.pixel * n_groups + found.group - 1
-        near = torch.isin(key[small], pixel * n_groups + difference)
+        beside = pixel * n_groups + difference  # in order
+        place = torch.searchsorted(beside, key[small]).clamp(max=max(len(beside) - 1, 0))
+        near = beside[place] == key[small] if len(beside) else torch.zeros_like(place, dtype=torch.bool)
         # As if of twenty more neighbours one had a step: what holds where there are few.
         share = (float(near.sum()) + 1.0) / (len(pixel) + 20.0)
         return Density(anywhere, anywhere + share / float(span.mean()))
@@ -169,9 +171,10 @@ def averaged_rates(
 
 
 def positions(pixel: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of pixels within the sorted ``chosen``, and which of ``pixel`` they are."""
-    if not len(chosen):
-        return pixel[:0], torch.zeros_like(pixel, dtype=torch.bool)
-    row = torch.searchsorted(chosen, pixel).clamp(max=len(chosen) - 1)
-    mine = chosen[row] == pixel
-    return row[mine], mine
+    """Positions of pixels within the ``chosen``, and which of ``pixel`` they are."""
+    last = max((int(one.max()) for one in (pixel, chosen) if len(one)), default=0)
+    row = torch.full((last + 1,), -1, device=chosen.device)
+    row[chosen] = torch.arange(len(chosen), device=chosen.device)
+    place = row[pixel]
+    mine = place >= 0
+    return place[mine], mine

@@ -106,8 +106,7 @@ def _possible(tests: Sequence[_Test], least: float) -> Tensor:
     share = evidence - torch.logsumexp(evidence, 0)
     bound = torch.full_like(share[0], -torch.inf)
     for test, part in zip(tests, share, strict=True):
-        low, high = torch.aminmax(test.gain, dim=0)
-        best = torch.maximum(-low, high)
+        best = torch.maximum(-test.gain.amin(0), test.gain.amax(0))  # several times as fast as both at once
         if len(test.both):
             best = torch.maximum(best, test.both.amax(0) - PAIR)
         bound = torch.maximum(bound, best + part)

@@ -91,8 +91,9 @@ class Explained:
         """With some pixels (k,) explained otherwise."""
         table = other.table.clone()
         table[:, 1] = pixel[table[:, 1].long()].double()
-        kept = ~torch.isin(self.table[:, 1].long(), pixel)
-        return Explained(self.values.index_copy(1, pixel, other.values), torch.cat([self.table[kept], table]))
+        kept = torch.ones_like(self.rate, dtype=torch.bool)
+        kept[pixel] = False
+        return Explained(self.values.index_copy(1, pixel, other.values), torch.cat([self.table[kept[self.table[:, 1].long()]], table]))
 
 
 def joined(parts: Sequence[Explained]) -> Explained:

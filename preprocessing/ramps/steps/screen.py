@@ -69,7 +69,7 @@ def _screen_chunk(reads: Tensor, noise: Tensor, sampling: Sampling, out: Screene
         where = (number == value).nonzero()[:, 0]
         bank = filters(key, int(value))
         filtered = bank.matrix.to(reads) @ reads.index_select(1, where).sub_(base[where])
-        lowest, highest = torch.aminmax(filtered[:-2], dim=0)
+        lowest, highest = filtered[:-2].amin(0), filtered[:-2].amax(0)  # several times as fast as both at once
         out.rise[where] = highest / noise[where]
         out.peak[where] = torch.maximum(-lowest, highest) / noise[where]
         out.size[where] = noise[where] * bank.amplitude_sigma

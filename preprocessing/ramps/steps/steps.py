@@ -203,9 +203,12 @@ class StepDetector:
         rate[chosen], variance[chosen] = found.rate.to(rate), found.variance.to(rate)
         prior = tile.prior(rate, variance, again, common)
         peak = torch.maximum(screened.peak[again], self._known_peak(tile, again, prior))
-        may = (peak > self.screen * self.threshold) | torch.isin(again, chosen)
+        before, second_time = torch.zeros_like(hit), torch.zeros_like(hit)
+        before[chosen] = True
+        may = (peak > self.screen * self.threshold) | before[again]
         second = self._exact(tile, again[may], prior.part(may.nonzero()[:, 0]))
-        kept = ~torch.isin(chosen, again[may])
+        second_time[again[may]] = True
+        kept = ~second_time[chosen]
         chosen, found = torch.cat([chosen[kept], again[may]]), joined([found.part(kept), second])
         return chosen, self._with_decays(tile, chosen, found, found.steps > 0)
 
