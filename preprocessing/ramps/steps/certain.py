@@ -46,7 +46,7 @@ def certain(ramps: Ramps, rules: Rules) -> Certain:
     """Find the strongest step of each ramp, leave it free, and look again, until nothing passes the threshold."""
     n, device = len(ramps.noise), ramps.noise.device
     single = replace(ramps.to(torch.float32), used=ramps.used.clone())
-    search = _Search(single, rough_rates(single), torch.zeros(n, device=device), torch.zeros(4, n, device=device))
+    search = _Quick(single, rough_rates(single), torch.zeros(n, device=device), torch.zeros(4, n, device=device))
     active, found = torch.arange(n, device=device), [search.obvious(rules)]
     while len(active):
         rows = torch.cat([search.one_more(block, rules) for block in blocks(active, len(ramps.used))])
@@ -59,7 +59,7 @@ def certain(ramps: Ramps, rules: Rules) -> Certain:
 
 
 @dataclass(frozen=True)
-class _Search:
+class _Quick:
     """How far the search in n pixels is.
 
     Args:

@@ -93,7 +93,10 @@ class Explained:
         table[:, 1] = pixel[table[:, 1].long()].double()
         kept = torch.ones_like(self.rate, dtype=torch.bool)
         kept[pixel] = False
-        return Explained(self.values.index_copy(1, pixel, other.values), torch.cat([self.table[kept[self.table[:, 1].long()]], table]))
+        return Explained(
+            self.values.index_copy(1, pixel, other.values),
+            torch.cat([self.table[kept[self.table[:, 1].long()]], table]),
+        )
 
 
 def joined(parts: Sequence[Explained]) -> Explained:
