@@ -17,8 +17,7 @@ from astrid_ml.preprocessing.ramps.exposure.first_group import first_snowballs
 from astrid_ml.preprocessing.ramps.exposure.processed import STEPS, Processed
 from astrid_ml.preprocessing.ramps.exposure.snowballs import Snowball, claimed, find_snowballs
 from astrid_ml.preprocessing.ramps.exposure.strip import StripDetector
-from astrid_ml.preprocessing.ramps.steps.known import Integrations
-from astrid_ml.preprocessing.ramps.steps.prior import KnownRate
+from astrid_ml.preprocessing.ramps.steps.prior import Integrations, KnownRate
 from astrid_ml.preprocessing.ramps.steps.screen import screen
 from astrid_ml.types import Floats32
 

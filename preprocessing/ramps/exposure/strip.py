@@ -143,7 +143,8 @@ class StripDetector:
         rate, chi2 = found.rate[y, x], found.chi2[y, x].double()
         fit = fit_two_states(series[:, torch.from_numpy(chosen)], staircase.cumsum(0), noise[y, x], rate, sampling)
         degrees = torch.from_numpy(n_groups - 2 - counts[chosen]).clamp(min=1)
-        better = fit.bic(n_groups) < jumps_bic(chi2 * degrees, torch.from_numpy(counts[chosen]), n_groups)
+        jumps_of, falls_of = torch.from_numpy(counts[chosen]), torch.from_numpy(falls[chosen])
+        better = fit.bic(n_groups) < jumps_bic(chi2 * degrees, jumps_of, falls_of, n_groups)
         amplitude = fit.amplitude.abs()
         config = self.config
         low, high = (limit * gain for limit in config.rtn_amplitude_range or (0.0, np.inf))

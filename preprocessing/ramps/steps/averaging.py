@@ -17,9 +17,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, StepFit, fit_steps
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
+from astrid_ml.preprocessing.ramps.steps.pixels import differences
 
 _HIGHEST = 0.02  # steps expected at one difference in one sigma of its size: beyond, the prior would rule the data
+_DENSE = 32  # marks a step
+_LOWEST = -6.0  # sigmas: a rise is as unlikely there as it can be
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
@@ -50,7 +53,13 @@ class FoundSteps:
             inside = (y + dy >= 0) & (y + dy < h) & (x + dx >= 0) & (x + dx < w)
             place = (y + dy) * w + x + dx
             keys.append((place * n_groups + group)[inside])
-        key = torch.unique(torch.cat(keys))
+        key = torch.cat(keys)
+        if len(key) * _DENSE > n_groups * h * w:  # to mark them is faster than to sort them
+            marked = torch.zeros(n_groups * h * w, dtype=torch.bool, device=key.device)
+            marked[key] = True
+            key = marked.nonzero()[:, 0]
+        else:
+            key = torch.unique(key)
         return key % n_groups - 1, key // n_groups
 
 
@@ -81,39 +90,43 @@ class Density:
         anywhere = float(small.sum()) / (float(span.sum()) * (n_groups - 1))
         difference, pixel = found.beside
         key = found.pixel * n_groups + found.group - 1
-        near = torch.isin(key[small], pixel * n_groups + difference)
+        beside = pixel * n_groups + difference  # in order
+        place = torch.searchsorted(beside, key[small]).clamp(max=max(len(beside) - 1, 0))
+        near = beside[place] == key[small] if len(beside) else torch.zeros_like(place, dtype=torch.bool)
         # As if of twenty more neighbours one had a step: what holds where there are few.
         share = (float(near.sum()) + 1.0) / (len(pixel) + 20.0)
         return Density(anywhere, anywhere + share / float(span.mean()))
 
 
-def average_rate(fit: StepFit, density: Tensor) -> tuple[Tensor, Tensor]:
+def average_rate(solved: Solved, density: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the rate over no further step and one rise at each difference.
 
     The size of a step has a flat prior above 0, so that the Bayes factor of a step at difference k is
     density sigma_k sqrt(2 pi) Phi(z_k) exp(z_k^2 / 2).
 
     Args:
-        fit: of m differences and n pixels.
+        solved: of m differences and n pixels.
         density: steps expected for each difference and e-, (m, n).
 
     Returns:
         rate (e-/s) and its variance, both (n,).
     """
-    testable = fit.amplitude_sigma.isfinite()
-    reach = torch.where(testable, fit.leverage * fit.amplitude_sigma, 0.0)
-    sigma = torch.where(testable, fit.amplitude_sigma, 1.0)
-    expected = torch.log((density * sigma).clamp(min=1e-30, max=_HIGHEST))
-    log_factor = 0.5 * fit.snr.square() + torch.special.log_ndtr(fit.snr) + 0.5 * math.log(2 * math.pi)
-    log_weight = torch.where(testable, log_factor + expected, -torch.inf)
-    log_total = torch.logaddexp(torch.logsumexp(log_weight, dim=0), torch.zeros_like(fit.rate))
-    weight = torch.exp(log_weight - log_total)
+    test, testable = solved.tested(), solved.mask * solved.enough
+    sigma = test.free.rsqrt()
+    z, reach = (test.residual * sigma).clamp_(min=_LOWEST), test.leverage * sigma
+    expected = (density * sigma).clamp_(min=1e-30, max=_HIGHEST).mul_(testable)
+    top = 0.5 * z.amax(0).clamp(min=0).square()  # all is in units of the strongest's factor
+    factor = torch.exp((0.5 * z).mul_(z).sub_(top)).mul_(torch.erf(z * math.sqrt(0.5)).add_(1.0))
+    weight = factor.mul_(expected).mul_(0.5 * math.sqrt(2 * math.pi))
+    none = torch.exp(-top)
+    total = none + weight.sum(0)
     # Moments of a normal cut at 0: with h = phi(z) / Phi(z), x = z + h and x^2 = 1 + z^2 + z h. The weight times h
     # is the prior over the total.
-    cut = torch.where(testable, torch.exp(expected - log_total), 0.0)
-    mean = (reach * (weight * fit.snr + cut)).sum(0)
-    second = (reach.square() * (weight * (1 + fit.snr.square()) + cut * fit.snr)).sum(0)
-    return fit.rate - mean, fit.rate_variance + second - mean.square()
+    cut, reach = expected.mul_(none), reach.nan_to_num_(0.0).mul_(testable)
+    first = torch.addcmul(cut, weight, z)
+    mean = (reach * first).sum(0) / total
+    second = (reach.square_() * torch.addcmul(weight, first, z)).sum(0) / total
+    return test.rate - mean, test.rate_variance + second - mean.square()
 
 
 def doubtful(peak: Tensor, size: Tensor, density: float, share: float) -> Tensor:
@@ -144,24 +157,24 @@ def averaged_rates(
         chosen: which pixels, sorted, (k,).
 
     Returns:
-        rate and variance, both (k,) float64; NaN where nothing is left to fit.
+        rate and variance, both (k,); NaN where nothing is left to fit.
     """
-    difference = torch.diff(reads[:, chosen].double(), dim=0)
-    used = difference.isfinite()
-    row, mine = _rows(found.pixel, chosen)
+    difference, used = differences(reads, chosen)
+    row, mine = positions(found.pixel, chosen)
     used[found.group[mine] - 1, row] = False
     prior = torch.full_like(difference, density.anywhere)
     near_difference, near_pixel = found.beside
-    row, mine = _rows(near_pixel, chosen)
+    row, mine = positions(near_pixel, chosen)
     prior[near_difference[mine], row] = density.beside
-    sigma, photons = noise[chosen].double(), rate[chosen].double().nan_to_num(0.0)
-    fit = fit_steps(difference.nan_to_num(0.0), used, sampling, sigma, photons)
-    mean, variance = average_rate(fit, prior)
-    return mean, variance
+    sigma, photons = noise[chosen].to(difference), rate[chosen].to(difference).nan_to_num(0.0)
+    return average_rate(Solved.of(difference, used, sampling, sigma, photons), prior)
 
 
-def _rows(pixel: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions of pixels within the sorted ``chosen``, and which of ``pixel`` they are."""
-    row = torch.searchsorted(chosen, pixel).clamp(max=max(len(chosen) - 1, 0))
-    mine = chosen[row] == pixel
-    return row[mine], mine
+def positions(pixel: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions of pixels within the ``chosen``, and which of ``pixel`` they are."""
+    last = max((int(one.max()) for one in (pixel, chosen) if len(one)), default=0)
+    row = torch.full((last + 1,), -1, device=chosen.device)
+    row[chosen] = torch.arange(len(chosen), device=chosen.device)
+    place = row[pixel]
+    mine = place >= 0
+    return place[mine], mine

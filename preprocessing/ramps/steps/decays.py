@@ -9,8 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain
+from astrid_ml.preprocessing.ramps.steps.averaging import positions
+from astrid_ml.preprocessing.ramps.steps.certain import SURE
+from astrid_ml.preprocessing.ramps.steps.explain import Explained, Rules, explain
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, masked_covariance, solve_tridiagonal
+from astrid_ml.preprocessing.ramps.steps.pixels import Ramps, beyond
 from astrid_ml.preprocessing.ramps.steps.prior import flat_prior
 from astrid_ml.stats import MAD_TO_SIGMA
 
@@ -62,16 +65,19 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules, expected: Tensor) -> tu
         expected: where decays are (``decaying``), (n,) bool.
     """
     price = rules.threshold**2
-    pixel = ((steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)).nonzero()[:, 0]
+    times = torch.tensor(_DECAYS).to(steps.rate).clamp(min=_FASTEST / len(ramps.used))
+    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
+    asked = torch.where(expected, 0.0, price + _RARE)
+    able = (steps.steps > 0) & (ramps.used.sum(0) >= _LEAST)
+    may_win, sure = _may_win(ramps, steps, shapes[::2], asked, price)  # half of the times will do for that
+    pixel = (able & may_win).nonzero()[:, 0]
     if not len(pixel):
         return pixel, steps.part(torch.zeros_like(steps.rate, dtype=torch.bool))
-    here = ramps.part(pixel, _without_strongest(ramps.used, steps))
+    ramps = ramps.to(torch.float64)
+    here, asked = ramps.part(pixel, _without_strongest(ramps.used, steps)), asked[pixel]
     cost, rate = (steps.chi2 + steps.cost)[pixel], steps.rate[pixel].nan_to_num(0.0)
-    times = torch.tensor(_DECAYS).to(rate).clamp(min=_FASTEST / len(ramps.used))
-    shapes = torch.stack([_decay(ramps.sampling, time)[:, 0] for time in times[:, None]])
-    straight, gain, released = _with_each(here, rate, shapes)
+    straight, gain, released = _with_each(here, rate, shapes[:, :, None])
     best, which = gain.max(0)
-    asked = torch.where(expected[pixel], 0.0, price + _RARE)
     # With one step or two the decay must win alone or beside the stronger, or nearly so while its time is rough.
     rough = (steps.steps[pixel] > 2) | (straight - best < cost - asked + _ROUGH + 0.1 * best)
     able = (released.gather(0, which[None])[0] > 0) & (best > asked.clamp(max=price)) & rough
@@ -80,15 +86,47 @@ def decays(ramps: Ramps, steps: Explained, rules: Rules, expected: Tensor) -> tu
         return chosen, steps.part(torch.zeros_like(steps.rate, dtype=torch.bool))
     part, flat = ramps.part(pixel[chosen], ramps.used), flat_prior(len(chosen), rate.device)
     time = _refined(here.part(chosen, here.used), rate[chosen], times[which[chosen]]).clamp(min=float(times[0]))
-    first = explain(part, flat, rules, _decay(ramps.sampling, time))
+    place, mine = positions(sure[:, 1].long(), pixel[chosen])
+    sure = sure[mine]
+    sure[:, 1] = place.double()
+    first = explain(part, flat, rules, _decay(ramps.sampling, time), sure)
     # Once more by all that is no step.
     left = replace(part, used=_without(part.used, first))
     time = _refined(left, first.rate.nan_to_num(0.0), time).clamp(min=float(times[0]))
-    curved = explain(part, flat, rules, _decay(ramps.sampling, time))
+    curved = explain(part, flat, rules, _decay(ramps.sampling, time), sure)
     wins = (curved.chi2 + curved.cost + asked[chosen] < cost[chosen]) & (curved.decay > 0)
     found, won = curved.part(wins), wins.nonzero()[:, 0]
     found.values[1] = _variance(part.part(won, part.used), found, time[won])
     return pixel[chosen[wins]], found
+
+
+def _may_win(ramps: Ramps, steps: Explained, shapes: Tensor, asked: Tensor, price: float) -> tuple[Tensor, Tensor]:
+    """Where one of some decays (k, m) could be worth what is asked of it, (n,) bool; rows of steps beside any decay.
+
+    It is worth what it explains beside all steps, and the price of each step that is none beside it.
+    """
+    at, pixel = steps.table[:, 0].long() - 1, steps.table[:, 1].long()
+    rate, spacing = steps.rate.nan_to_num(0.0), ramps.sampling.spacing.to(steps.rate)[:, None]
+    # What is left beside the rate is small enough for single precision.
+    left = torch.addcmul(ramps.difference, spacing, rate, value=-1).float()
+    spacing, shapes = spacing.float(), shapes.float()
+    here = Ramps(left, _without(ramps.used, steps), ramps.noise.float(), ramps.sampling)
+    known = beyond(here, rate.float(), [spacing, *shapes[:, :, None]], at, pixel)
+    in_t, in_s = known.weight[1], known.weight[2:]
+    tt, dt = (spacing * in_t).sum(0), (left * in_t).sum(0)
+    ts, ds = (spacing * in_s).sum(1), (left * in_s).sum(1)
+    ss = (shapes[:, :, None] * in_s).sum(1)
+    left, spread = ds - ts * dt / tt, (ss - ts.square() / tt).clamp(min=1e-5 * ss)  # beside a rate
+    size = left / spread
+    alone = known.sides[0] - known.sides[1] * (dt / tt)[pixel]
+    variance = known.variance + known.sides[1].square() / tt[pixel]
+    beside = known.sides[2:] - known.sides[1] * (ts / tt)[:, pixel]
+    chi2 = (alone - beside * size[:, pixel]).square() / (variance + beside.square() / spread[:, pixel])
+    none = chi2 < price + _ROUGH + 0.1 * alone.square() / variance
+    spared = torch.zeros_like(size).index_add_(1, pixel, none.to(size))
+    worth = 1.2 * size.clamp(min=0).square() * spread + price * spared
+    certain = (chi2.amin(0) > price + SURE) & (steps.table[:, 2] > 0)
+    return (worth + 3.0 > asked).any(0) | ~tt.isfinite(), steps.table[certain]
 
 
 def _variance(ramps: Ramps, found: Explained, time: Tensor) -> Tensor:
@@ -96,9 +134,10 @@ def _variance(ramps: Ramps, found: Explained, time: Tensor) -> Tensor:
     used = _without(ramps.used, found)
     ends = [_decay(ramps.sampling, time * factor) for factor in (1.0, 1.01, 0.99)]
     sides = [ramps.sampling.spacing.to(time)[:, None], ends[0], ends[1] - ends[2]]
-    right = torch.stack([torch.where(used, side, 0.0) for side in sides])
-    covariance = masked_covariance(used, ramps.sampling, ramps.noise, found.rate)
-    gram = torch.einsum("imn,jmn->nij", right, solve_tridiagonal(*covariance, right).solution)
+    mask = used.to(time)
+    covariance = masked_covariance(mask, ramps.sampling, ramps.noise, found.rate)
+    weight = solve_tridiagonal(*covariance, sides, mask).solution
+    gram = torch.stack([torch.stack([(side * one).sum(0) for one in weight], 1) for side in sides], 1)
     scale = gram.diagonal(dim1=1, dim2=2).clamp(min=1e-300).rsqrt()  # of one size, so that it can be inverted
     inverse = torch.linalg.pinv(gram * scale[:, :, None] * scale[:, None, :], hermitian=True)
     variance: Tensor = inverse[:, 0, 0] * scale[:, 0].square()
@@ -123,15 +162,18 @@ def _without_strongest(used: Tensor, steps: Explained) -> Tensor:
 
 
 def _with_each(ramps: Ramps, rate: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Chi-square of straight ramps (n,), its fall with each of some shapes (k, m) alone, and their sizes, (k, n)."""
-    sides = [ramps.difference, ramps.sampling.spacing.to(rate)[:, None], *shapes[:, :, None]]
-    right = torch.stack([torch.where(ramps.used, side, 0.0) for side in sides])
-    solved = solve_tridiagonal(*ramps.covariance(rate), right).solution
-    gram = torch.einsum("imn,jmn->ijn", right, solved)
-    spread = gram[1, 1]
-    left = gram[2:, 0] - gram[2:, 1] * gram[1, 0] / spread
-    information = (gram.diagonal(dim1=0, dim2=1).T[2:] - gram[2:, 1].square() / spread).clamp(min=1e-300)
-    return gram[0, 0] - gram[1, 0].square() / spread, left.square() / information, left / information
+    """Chi-square of straight ramps (n,), its fall with each of some shapes alone, and their sizes, (k, n).
+
+    ``shapes`` are (k, m, n) or (k, m, 1).
+    """
+    spacing = ramps.sampling.spacing.to(rate)[:, None]
+    sides, mask = [ramps.difference, spacing, *shapes], ramps.used.to(rate)
+    weight = solve_tridiagonal(*ramps.covariance(rate), sides, mask).solution
+    (dd, dt), ds = (ramps.difference * weight[:2]).sum(1), (ramps.difference * weight[2:]).sum(1)
+    tt, ts = (spacing * weight[1]).sum(0), (spacing * weight[2:]).sum(1)
+    information = ((shapes * weight[2:]).sum(1) - ts.square() / tt).clamp(min=1e-300)
+    left = ds - ts * dt / tt
+    return dd - dt.square() / tt, left.square() / information, left / information
 
 
 def _decay(sampling: Sampling, time: Tensor) -> Tensor:
@@ -144,8 +186,8 @@ def _decay(sampling: Sampling, time: Tensor) -> Tensor:
 def _refined(ramps: Ramps, rate: Tensor, time: Tensor) -> Tensor:
     """Decay times (n,) nearer to the least chi-square, by parabolas in their logarithm."""
     for width in _CLOSER:
-        sides = [time * math.exp(shift) for shift in (-width, 0.0, width)]
-        before, here, after = (ramps.solved(rate, _decay(ramps.sampling, side)).fit().chi2 for side in sides)
+        shapes = torch.stack([_decay(ramps.sampling, time * math.exp(shift)) for shift in (-width, 0.0, width)])
+        before, here, after = _with_each(ramps, rate, shapes)[1].neg()
         bend = before - 2 * here + after
         vertex = 0.5 * (before - after) / bend
         downhill = torch.where(before < after, -1.0, 1.0)

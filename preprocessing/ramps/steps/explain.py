@@ -9,51 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, Believed, believed_steps
-from astrid_ml.preprocessing.ramps.steps.likelihood import (
-    Sampling,
-    Solved,
-    StepFit,
-    masked_covariance,
-)
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, Believed, believed_steps, largest
+from astrid_ml.preprocessing.ramps.steps.likelihood import Solved
+from astrid_ml.preprocessing.ramps.steps.pixels import Ramps, blocks, put_back, rough_rates
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, RatePrior
 
-_COLUMNS = 6
-
-
-@dataclass(frozen=True)
-class Ramps:
-    """Some pixels' reads as they are fitted.
-
-    Args:
-        difference: of neighbouring groups, e-, (m, n) float64; 0 where not used.
-        used: which of them count, (m, n) bool.
-        noise: of one read, e-, (n,) float64.
-        sampling: times and reads.
-    """
-
-    difference: Tensor
-    used: Tensor
-    noise: Tensor
-    sampling: Sampling
-
-    @staticmethod
-    def of(reads: Tensor, noise: Tensor, sampling: Sampling, chosen: Tensor) -> Ramps:
-        """The chosen pixels (k,) of reads (n_groups, n) and noises (n,)."""
-        difference = torch.diff(reads[:, chosen].double(), dim=0)
-        return Ramps(difference.nan_to_num(0.0), difference.isfinite(), noise[chosen].double(), sampling)
-
-    def part(self, where: Tensor, used: Tensor) -> Ramps:
-        """That of some pixels, of which others are ``used``, (m, n)."""
-        return Ramps(self.difference[:, where], used[:, where], self.noise[where], self.sampling)
-
-    def covariance(self, rate: Tensor) -> tuple[Tensor, Tensor]:
-        """Diagonals (m, n) and what stands beside them (m - 1, n), for a rate, e-/s, (n,)."""
-        return masked_covariance(self.used, self.sampling, self.noise, rate)
-
-    def solved(self, rate: Tensor, template: Tensor | None = None) -> Solved:
-        """With the photon noise of a rate, e-/s, (n,)."""
-        return Solved.of(self.difference, self.used, self.sampling, self.noise, rate, template)
+COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -130,8 +91,12 @@ class Explained:
         """With some pixels (k,) explained otherwise."""
         table = other.table.clone()
         table[:, 1] = pixel[table[:, 1].long()].double()
-        kept = ~torch.isin(self.table[:, 1].long(), pixel)
-        return Explained(self.values.index_copy(1, pixel, other.values), torch.cat([self.table[kept], table]))
+        kept = torch.ones_like(self.rate, dtype=torch.bool)
+        kept[pixel] = False
+        return Explained(
+            self.values.index_copy(1, pixel, other.values),
+            torch.cat([self.table[kept[self.table[:, 1].long()]], table]),
+        )
 
 
 def joined(parts: Sequence[Explained]) -> Explained:
@@ -145,7 +110,9 @@ def joined(parts: Sequence[Explained]) -> Explained:
     return Explained(torch.cat([part.values for part in parts], 1), torch.cat(tables))
 
 
-def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | None = None) -> Explained:
+def explain(
+    ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | None = None, certain: Tensor | None = None
+) -> Explained:
     """Find the strongest step, leave it free, and look again.
 
     Args:
@@ -153,60 +120,95 @@ def explain(ramps: Ramps, prior: RatePrior, rules: Rules, template: Tensor | Non
         prior: of their rates.
         rules: when there is a step.
         template: (m, n), fitted beside rate and steps, or None.
+        certain: rows of the table of steps that are known already.
     """
-    used = ramps.used.clone()
-    active = torch.arange(used.shape[1], device=used.device)
-    last, cost = torch.zeros_like(ramps.noise), torch.zeros_like(ramps.noise)  # size of the last rise; of all steps
-    out = [torch.full_like(ramps.noise, torch.nan) for _ in range(4)]
-    found: list[Tensor] = []
-    limit = len(used) if rules.rounds is None else rules.rounds
-    averaged = (ramps.sampling.reads[1:-1] > 1).to(used.device) & rules.signed
+    search = _Search.of(ramps, rules, certain)
+    active = torch.arange(len(ramps.noise), device=ramps.noise.device)
+    found = [] if certain is None else [certain]
+    limit = len(ramps.used) if rules.rounds is None else rules.rounds
     for number in range(limit + 1):
-        here, shape = ramps.part(active, used), None if template is None else template[:, active]
-        solved = _solve(here, rules, shape)
-        fit = solved.fit()
-        for whole, new in zip(out, (fit.rate, fit.rate_variance, fit.chi2, fit.template), strict=True):
-            whole[active] = new
-        if number == limit:
+        rows = [
+            search.one_more(ramps, block, prior.part(block).to(ramps.noise), rules, template, number < limit)
+            for block in blocks(active, len(ramps.used))
+        ]
+        found += rows
+        active = torch.cat([part[: len(part) - int((part[:, 4] == 0).sum()), 1].long() for part in rows])
+        if not len(active):
             break
-        returns = _returning(fit, last[active]) & rules.signed
-        against = torch.where(returns, 0.0, FALLS * rules.signed)
-        solve = functools.partial(here.solved, template=shape)
-        tested = believed_steps(solved, prior.part(active), solve, against, averaged)
-        hit = tested.strongest.abs() > rules.threshold
-        if not bool(hit.any()):
-            break
-        rows = _rows(tested, returns, hit)
-        sizes = rows[: int(hit.sum()), 2]
-        active = active[hit]
-        rows[:, 1] = active[rows[:, 1].long()].double()
-        used[rows[:, 0].long() - 1, rows[:, 1].long()] = False
-        last[active] = torch.where(sizes > 0, sizes, last[active])
-        cost[active] += rules.threshold**2 + 2 * PAIR * tested.split[hit]
-        found.append(rows)
-    table = torch.cat(found) if found else torch.empty(0, _COLUMNS, dtype=torch.float64, device=used.device)
-    table = _final(table, replace(ramps, used=used), out[0], rules, template)
+    used, out = search.used, search.out
+    table = _final(torch.cat(found), replace(ramps, used=used), out[0], rules, template)
     degrees = used.sum(0) - 1 - int(template is not None)
-    values = [*out[:3], degrees.double(), out[3], (ramps.used.sum(0) - used.sum(0)).double(), cost]
-    return Explained(torch.stack(values), table)
+    values = [*out[:3], degrees, out[3], ramps.used.sum(0) - used.sum(0), search.cost]
+    return Explained(torch.stack([value.double() for value in values]), table)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How far the search in n pixels is.
+
+    Args:
+        used: which differences count, (m, n) bool.
+        last: size of the last rise of each pixel, e-, (n,).
+        cost: of its steps, (n,).
+        out: rate, its variance, chi-square and template, (4, n).
+    """
+
+    used: Tensor
+    last: Tensor
+    cost: Tensor
+    out: Tensor
+
+    @staticmethod
+    def of(ramps: Ramps, rules: Rules, certain: Tensor | None) -> _Search:
+        """The beginning."""
+        used, last, cost = ramps.used.clone(), torch.zeros_like(ramps.noise), torch.zeros_like(ramps.noise)
+        if certain is not None:
+            at, pixel, size = certain[:, 0].long() - 1, certain[:, 1].long(), certain[:, 2]
+            used[at, pixel] = False
+            last[pixel[size > 0]] = size[size > 0].to(last)
+            cost += rules.threshold**2 * torch.bincount(pixel, minlength=len(cost))
+        return _Search(used, last, cost, ramps.noise.new_full((4, len(cost)), torch.nan))
+
+    def one_more(
+        self, ramps: Ramps, pixel: Tensor, prior: RatePrior, rules: Rules, template: Tensor | None, more: bool
+    ) -> Tensor:
+        """Rows of the strongest steps of some pixels (k,), which are left out then; ``more``: look for them."""
+        here, shape = ramps.part(pixel, self.used), None if template is None else template[:, pixel]
+        solved = _solve(here, rules, shape)
+        test = solved.tested()
+        self.out[:, pixel] = torch.stack([test.rate, test.rate_variance, test.chi2, test.template])
+        if not more:
+            return torch.empty(0, COLUMNS, dtype=torch.float64, device=pixel.device)
+        signed = rules.signed
+        # A fall that follows or precedes a rise of its pixel: rays are alone, telegraph noise is not.
+        returns = (self.last[pixel] > 0) & (test.residual < 0) & signed
+        against = FALLS * (1.0 - returns.to(test.residual)) if signed else 0.0
+        averaged = (ramps.sampling.reads[1:-1] > 1).to(pixel.device) & signed
+        solve = functools.partial(here.solved, template=shape)
+        tested = believed_steps(solved, prior, solve, against, averaged, rules.threshold)
+        hit = tested.strongest.abs() > rules.threshold
+        rows = _rows(tested, returns, hit)
+        sizes, whose = rows[: int(hit.sum()), 2], pixel[tested.pixel[hit]]
+        rows[:, 1] = pixel[tested.pixel[hit][rows[:, 1].long()]].double()
+        self.used[rows[:, 0].long() - 1, rows[:, 1].long()] = False
+        self.last[whose] = torch.where(sizes > 0, sizes.to(self.last), self.last[whose])
+        self.cost[whose] += rules.threshold**2 + 2 * PAIR * tested.split[hit]
+        return rows
 
 
 def _solve(ramps: Ramps, rules: Rules, template: Tensor | None) -> Solved:
     """With the photon noise of the rate that remains without the strongest step."""
-    spacing = ramps.sampling.spacing.to(ramps.difference)[:, None]
-    rough = torch.where(ramps.used, ramps.difference / spacing, torch.nan).nanmedian(0).values.nan_to_num(0.0)
-    fit = ramps.solved(rough).fit()
-    gain = fit.snr.square() - torch.where(fit.snr < 0, 2 * FALLS * rules.signed, 0.0)
-    at = gain.argmax(0)[None]
+    rough, number = rough_rates(ramps), ramps.used.sum(0)
+    test = ramps.solved(rough).tested()
+    signed = test.gain
+    gain = signed.abs()
+    if rules.signed:
+        gain.add_(signed.sign_().clamp_(max=0), alpha=2 * FALLS)
+    at = largest(gain)[None]
     # To leave a difference out is to fit a step there; of a single one nothing remains: then its own photons count.
-    step, lowers = (part.gather(0, at)[0] for part in (fit.amplitude, fit.leverage))
-    alone = ramps.used.sum(0) < 2
-    return ramps.solved(torch.where(alone, rough, fit.rate - lowers * step), template)
-
-
-def _returning(fit: StepFit, last: Tensor) -> Tensor:
-    """Where a fall would follow or precede a rise of its pixel, (m, n) bool: rays are alone, telegraph noise is not."""
-    return (last > 0) & (fit.amplitude < 0)
+    left, free, lowers = (part.gather(0, at)[0] for part in (test.residual, test.free, test.leverage))
+    alone = number < 2
+    return ramps.solved(torch.where(alone, rough, test.rate - lowers * left / free), template)
 
 
 def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
@@ -215,10 +217,10 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
     Pixels count among the ``hit``. The fourth column is filled later.
     """
     at, snr = tested.at[hit], tested.strongest[hit]
-    back = returns[at, hit.nonzero()[:, 0]] & (snr < 0)
+    back = returns[at, tested.pixel[hit]] & (snr < 0)
     evidence = torch.where(back, EVIDENCE.index("return"), tested.evidence[hit])
     pixel = torch.arange(len(at), device=at.device)
-    rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence.double()], 1)
+    rows = torch.stack([at + 1.0, pixel.double(), tested.amplitude[hit], snr, snr, evidence], 1)
     second = rows[tested.split[hit]].clone()
     second[:, 0] += 1
     second[:, 4] = 0.0  # both were believed in together (see ``_larger_half``)
@@ -228,20 +230,18 @@ def _rows(tested: Believed, returns: Tensor, hit: Tensor) -> Tensor:
 def _final(table: Tensor, ramps: Ramps, rate: Tensor, rules: Rules, template: Tensor | None) -> Tensor:
     """Replace each jump's size, and its significance by its own ramp, by those in the joint fit of all its pixel's.
 
-    A jump's size was fitted while later-found jumps still stood in the data. Putting one difference back with all
-    others still out gives the joint fit's value.
+    A jump's size was fitted while later-found jumps still stood in the data.
     """
     if not len(table):
         return table
     at, pixel = table[:, 0].long() - 1, table[:, 1].long()
-    again = ramps.used[:, pixel].clone()
-    columns = torch.arange(len(pixel), device=table.device)
-    again[at, columns] = True
-    whole = Ramps(ramps.difference[:, pixel], again, ramps.noise[pixel], ramps.sampling)
-    fit = whole.solved(rate[pixel].nan_to_num(0.0), None if template is None else template[:, pixel]).fit()
-    out, testable = table.clone(), fit.amplitude_sigma[at, columns].isfinite()
-    out[:, 2] = torch.where(testable, fit.amplitude[at, columns], table[:, 2])
-    out[:, 3] = torch.where(testable, fit.snr[at, columns], 0.0)
+    hit, column = torch.unique(pixel, return_inverse=True)
+    shape = None if template is None else template[:, hit]
+    part = ramps.part(hit, ramps.used)
+    size, variance = (one.double() for one in put_back(part, rate[hit].nan_to_num(0.0), at, column, shape))
+    out, testable = table.clone(), variance.isfinite()
+    out[:, 2] = torch.where(testable, size, table[:, 2])
+    out[:, 3] = torch.where(testable, size * variance.rsqrt(), 0.0)
     out[:, 4] = _larger_half(out)
     # What the ramp alone tells is told by the likelihood.
     alone = (out[:, 3].abs() > rules.threshold) & (table[:, 5] != EVIDENCE.index("return"))

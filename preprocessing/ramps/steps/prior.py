@@ -8,7 +8,7 @@ image of the rates. The mixture holds them all, and each ramp says by its own ev
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -26,6 +26,7 @@ _OFFSETS = [
     for dx in range(-REACH, REACH + 1)
     if 0 < dy * dy + dx * dx <= REACH * REACH + 1
 ]
+_BESIDE = 2  # integrations before and after: sources vary, and memory ends
 _CHUNK = 8192  # pixels whose neighbours stay in the cache
 _LEAST = 8  # neighbours with a rate, below which they tell nothing
 _COMPANY = 4  # of 36: their median moves by a seventh of their scatter
@@ -54,6 +55,39 @@ class KnownRate:
     variance: Tensor
 
 
+class Integrations:
+    """Rates of an exposure's integrations by their whole ramps, as many as are needed at a time.
+
+    Args:
+        number: of integrations.
+        rates: rate (e-/s) and variance of one, both (h, w); NaN where nobody knows.
+
+    Example:
+        >>> known = Integrations(3, lambda one: (torch.full((2, 2), 4.0 + one), torch.ones(2, 2)))
+        >>> float(known.beside(1).rate[0, 0])
+        5.0
+    """
+
+    def __init__(self, number: int, rates: Callable[[int], tuple[Tensor, Tensor]]) -> None:
+        self.number, self._rates = number, rates
+        self._kept: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def beside(self, integration: int) -> KnownRate | None:
+        """The median of those around one, which a ray in one of three does not move; None where there are none."""
+        wanted = range(max(0, integration - _BESIDE), min(self.number, integration + _BESIDE + 1))
+        self._kept = {one: self._kept[one] if one in self._kept else self._rates(one) for one in wanted}
+        others = [self._kept[one] for one in wanted if one != integration]
+        if not others:
+            return None
+        rates, variances = (torch.stack(parts) for parts in zip(*others, strict=True))
+        count = rates.isfinite().sum(0)
+        ordered = rates.sort(0)[0]  # what is not known is last
+        low, high = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=len(rates) - 1))
+        middle = 0.5 * (ordered.gather(0, low[None]) + ordered.gather(0, high[None]))[0]
+        spread = torch.where(count > 2, math.pi / 2, 1.0) / count.clamp(min=1)
+        return KnownRate("integrations", middle, variances.nanmean(0) * spread)
+
+
 @dataclass(frozen=True)
 class RatePart:
     """One Gaussian of the mixture. n pixels.
@@ -72,6 +106,10 @@ class RatePart:
     sigma: Tensor
     log_weight: Tensor
 
+    def made(self, change: Callable[[Tensor], Tensor]) -> RatePart:
+        """With its numbers changed."""
+        return RatePart(self.evidence, self.broad, *(change(one) for one in (self.mean, self.sigma, self.log_weight)))
+
 
 @dataclass(frozen=True)
 class RatePrior:
@@ -85,12 +123,11 @@ class RatePrior:
 
     def part(self, where: Tensor) -> RatePrior:
         """That of some pixels."""
-        return RatePrior(
-            tuple(
-                RatePart(one.evidence, one.broad, one.mean[where], one.sigma[where], one.log_weight[where])
-                for one in self.parts
-            )
-        )
+        return RatePrior(tuple(one.made(lambda value: value[where]) for one in self.parts))
+
+    def to(self, like: Tensor) -> RatePrior:
+        """The same in the precision of a tensor."""
+        return RatePrior(tuple(one.made(lambda value: value.to(like)) for one in self.parts))
 
 
 def flat_prior(pixels: int, device: torch.device | None = None) -> RatePrior:
@@ -164,9 +201,9 @@ class _Surroundings:
     def _some(image: Tensor, variance: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         around = _around(image, centre)
         count = around.isfinite().sum(-1)
-        middle = _median(around, count)
-        scatter = MAD_TO_SIGMA * _median((around - middle[:, None]).abs_(), count).double()
-        noise = _median(_around(variance, centre), count).double().sqrt()
+        middle = lower_median(around, count)
+        scatter = MAD_TO_SIGMA * lower_median((around - middle[:, None]).abs_(), count).double()
+        noise = lower_median(_around(variance, centre), count).double().sqrt()
         own = (scatter.square() - noise.square()).clamp(min=0)  # rates differ by so much
         sigma = (own + _MEDIAN * torch.maximum(scatter, noise).square() / count.clamp(min=1)).sqrt()
         wide = NEAR * torch.maximum(sigma, noise)
@@ -217,9 +254,9 @@ def common_rates(reads: Tensor, sampling: Sampling, chosen: Tensor) -> Tensor:
         middles, centre = [], _centres(where, chosen.shape[1])
         for before, after, time in zip(reads[:-1], reads[1:], sampling.spacing.tolist(), strict=True):
             around = _around(_padded((after - before) / time), centre)
-            middles.append(_median(around, around.isfinite().sum(-1)))
+            middles.append(lower_median(around, around.isfinite().sum(-1)))
         stacked = torch.stack(middles, 1)
-        out.view(-1)[where] = _median(stacked, stacked.isfinite().sum(-1)).to(out)
+        out.view(-1)[where] = lower_median(stacked, stacked.isfinite().sum(-1)).to(out)
     return out
 
 
@@ -257,7 +294,7 @@ def _around(padded: Tensor, centre: Tensor) -> Tensor:
     return padded.reshape(-1)[centre[:, None] + offsets]
 
 
-def _median(values: Tensor, known: Tensor) -> Tensor:
+def lower_median(values: Tensor, known: Tensor) -> Tensor:
     """The lower one of the two in the middle of the last axis, of which so many are known; NaN of none."""
     # numpy sorts short rows ten times as fast as torch; both put what is not known last.
     ordered = torch.from_numpy(np.sort(values.numpy(), axis=-1)) if values.device.type == "cpu" else values.sort(-1)[0]

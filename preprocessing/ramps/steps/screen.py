@@ -66,10 +66,10 @@ def _screen_chunk(reads: Tensor, noise: Tensor, sampling: Sampling, out: Screene
     for value in classes:
         if value < 0:
             continue
-        where: Tensor | slice = slice(None) if len(classes) == 1 else (number == value).nonzero()[:, 0]
+        where = (number == value).nonzero()[:, 0]
         bank = filters(key, int(value))
-        filtered = bank.matrix.to(reads) @ (reads[:, where] - base[where])
-        lowest, highest = torch.aminmax(filtered[:-2], dim=0)
+        filtered = bank.matrix.to(reads) @ reads.index_select(1, where).sub_(base[where])
+        lowest, highest = filtered[:-2].amin(0), filtered[:-2].amax(0)  # several times as fast as both at once
         out.rise[where] = highest / noise[where]
         out.peak[where] = torch.maximum(-lowest, highest) / noise[where]
         out.size[where] = noise[where] * bank.amplitude_sigma
@@ -86,7 +86,7 @@ def known_peak(reads: Tensor, noise: Tensor, sampling: Sampling, rate: Tensor, c
     for value in torch.unique(number).tolist():
         bank = filters(key, int(value))
         for where in torch.split((number == value).nonzero()[:, 0], chunk):
-            filtered = bank.known.to(reads) @ (reads[:, where] - base[where])
+            filtered = bank.known.to(reads) @ reads.index_select(1, where).sub_(base[where])
             filtered -= bank.known_slope.to(reads) * rate[where]
             out[where] = filtered.amax(0) / noise[where]
     return out.nan_to_num(0.0)

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful
+from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, averaged_rates, doubtful, positions
+from astrid_ml.preprocessing.ramps.steps.certain import LEAST, certain
 from astrid_ml.preprocessing.ramps.steps.decays import decaying, decays
-from astrid_ml.preprocessing.ramps.steps.explain import Explained, Ramps, Rules, explain, joined
+from astrid_ml.preprocessing.ramps.steps.explain import COLUMNS, Explained, Rules, explain, joined
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling
+from astrid_ml.preprocessing.ramps.steps.pixels import Ramps, blocks
 from astrid_ml.preprocessing.ramps.steps.prior import (
     REACH,
     KnownRate,
@@ -30,7 +32,7 @@ from astrid_ml.preprocessing.ramps.steps.prior import (
 from astrid_ml.preprocessing.ramps.steps.screen import Screened, known_peak, screen
 from astrid_ml.types import Count, InUnits, Positive, Share
 
-_BLOCK = 4096  # pixels fitted at once: some tens of values for each of their groups
+_VALUES = 2**20  # of pixels and groups fitted at once: some tens of numbers for each of them
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class StepDetector:
         flat, sigma = reads.reshape(n_groups, -1), noise.reshape(-1)
         screened = screen(flat, sigma, sampling, self.chunk)
         bends = decaying(screened.bend.reshape(h, w)).reshape(-1)
-        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else (), bends)
+        sure = self._certain(flat, sigma, sampling, screened)
+        tile = _Tile(flat, sigma, sampling, (h, w), tuple(known) if self.around else (), bends, *sure)
         chosen, found = self._explained(tile, screened)
         rate, variance = screened.rate, screened.variance
         chi2, decay = torch.full_like(rate, torch.nan), torch.zeros_like(rate)
@@ -153,6 +156,29 @@ class StepDetector:
         own, believed = table[:, 3], table[:, 4]
         return torch.where((believed.abs() > own.abs()) & self.around, believed, own)
 
+    def _certain(self, reads: Tensor, noise: Tensor, sampling: Sampling, screened: Screened) -> tuple[Tensor, Tensor]:
+        """Rows of the steps that are certain, and of how many any rate is cleaned, (n,): in ``screened``, in place."""
+        rows = [torch.empty(0, COLUMNS, dtype=torch.float64, device=noise.device)]
+        cleaned = torch.zeros_like(noise, dtype=torch.int64)
+        alone = bool((sampling.reads == 1).all())  # a ray within a group is two steps, which are believed in together
+        if len(reads) <= LEAST or not alone or self._rules.rounds is not None:
+            return rows[0], cleaned
+        chosen = ((screened.peak > self.threshold) & screened.rate.isfinite()).nonzero()[:, 0]
+        for block in torch.split(chosen, self._block(len(reads))):
+            found = certain(Ramps.of(reads, noise, sampling, block), self._rules)
+            found.table[:, 1] = block[found.table[:, 1].long()].double()
+            rows.append(found.table)
+            hit = found.steps > 0
+            cleaned[block] = found.steps
+            for name in ("rate", "variance", "rise"):
+                getattr(screened, name)[block[hit]] = getattr(found, name)[hit]
+        return torch.cat(rows), cleaned
+
+    @staticmethod
+    def _block(groups: int) -> int:
+        """Pixels fitted at once."""
+        return max(1, _VALUES // groups)
+
     def _explained(self, tile: _Tile, screened: Screened) -> tuple[Tensor, Explained]:
         """Pixels that may have steps, and their explanations. With neighbours, once more by the cleaned ones."""
         h, w = tile.shape
@@ -169,7 +195,7 @@ class StepDetector:
         # Neighbours are cleaned of the decays that patches share; single ones come last, once for each pixel.
         found = self._with_decays(tile, chosen, found, tile.decaying[chosen] & (found.steps > 0))
         hit = torch.zeros_like(screened.peak, dtype=torch.bool)
-        hit[chosen[found.steps > 0]] = True
+        hit[chosen] = found.steps.long() != tile.cleaned[chosen]
         again = in_company(hit.reshape(h, w)).reshape(-1).nonzero()[:, 0]
         if not len(again):
             return chosen, self._with_decays(tile, chosen, found, found.steps > 0)
@@ -177,15 +203,20 @@ class StepDetector:
         rate[chosen], variance[chosen] = found.rate.to(rate), found.variance.to(rate)
         prior = tile.prior(rate, variance, again, common)
         peak = torch.maximum(screened.peak[again], self._known_peak(tile, again, prior))
-        may = (peak > self.screen * self.threshold) | torch.isin(again, chosen)
+        before, second_time = torch.zeros_like(hit), torch.zeros_like(hit)
+        before[chosen] = True
+        may = (peak > self.screen * self.threshold) | before[again]
         second = self._exact(tile, again[may], prior.part(may.nonzero()[:, 0]))
-        kept = ~torch.isin(chosen, again[may])
+        second_time[again[may]] = True
+        kept = ~second_time[chosen]
         chosen, found = torch.cat([chosen[kept], again[may]]), joined([found.part(kept), second])
         return chosen, self._with_decays(tile, chosen, found, found.steps > 0)
 
     def _with_decays(self, tile: _Tile, chosen: Tensor, found: Explained, asked: Tensor) -> Explained:
         """With decays in place of steps where these explain the ramp better; ``asked`` of which pixels, (n,) bool."""
-        for where in torch.split(asked.nonzero()[:, 0], _BLOCK):
+        for where in torch.split(asked.nonzero()[:, 0], self._block(len(tile.reads))):
+            if not len(where):
+                continue
             ramps = Ramps.of(tile.reads, tile.noise, tile.sampling, chosen[where])
             mine = torch.zeros_like(asked)
             mine[where] = True
@@ -209,9 +240,12 @@ class StepDetector:
     def _exact(self, tile: _Tile, chosen: Tensor, prior: RatePrior) -> Explained:
         """Fit the chosen pixels exactly; ``prior`` is theirs."""
         parts = []
-        for block in torch.split(torch.arange(len(chosen), device=chosen.device), _BLOCK):
+        for block in torch.split(torch.arange(len(chosen), device=chosen.device), self._block(len(tile.reads))):
             ramps = Ramps.of(tile.reads, tile.noise, tile.sampling, chosen[block])
-            parts.append(explain(ramps, prior.part(block), self._rules))
+            place, mine = positions(tile.certain[:, 1].long(), chosen[block])
+            rows = tile.certain[mine]
+            rows[:, 1] = place.double()
+            parts.append(explain(ramps, prior.part(block), self._rules, certain=rows))
         return joined(parts)
 
     def _average(self, tile: _Tile, screened: Screened, found: FoundSteps, fixed: Tensor) -> None:
@@ -223,7 +257,7 @@ class StepDetector:
         mark &= ~fixed
         if not bool(mark.any()):
             return
-        for part in torch.split(mark.nonzero()[:, 0], _BLOCK):
+        for part in blocks(mark.nonzero()[:, 0], len(tile.reads)):
             rate, variance = averaged_rates(tile.reads, tile.noise, tile.sampling, screened.rate, found, density, part)
             screened.rate[part], screened.variance[part] = rate.to(tile.noise), variance.to(tile.noise)
 
@@ -239,6 +273,8 @@ class _Tile:
         shape: rows and columns.
         known: count rates from elsewhere.
         decaying: where charge is released, (n,) bool.
+        certain: rows of steps that are known already, as in ``Explained``.
+        cleaned: number of the steps without which the rates are, (n,).
     """
 
     reads: Tensor
@@ -247,6 +283,8 @@ class _Tile:
     shape: tuple[int, int]
     known: tuple[KnownRate, ...]
     decaying: Tensor
+    certain: Tensor
+    cleaned: Tensor
 
     def part(self, where: Tensor) -> tuple[Tensor, Tensor]:
         """Reads and noise of some pixels."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from astrid_ml.preprocessing.ramps.steps.believed import FALLS
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, solve_tridiagonal
 
 _SWITCH = 0.02  # prior chance of a change of state from one group to the next
@@ -37,9 +38,9 @@ class TwoState:
         return self.chi2 + (2 + self.transitions) * float(torch.tensor(float(n_groups)).log())
 
 
-def jumps_bic(chi2: Tensor, jumps: Tensor, n_groups: int) -> Tensor:
-    """The same for independent jumps: slope, and a time and a size a jump."""
-    return chi2 + (1 + 2 * jumps) * float(torch.tensor(float(n_groups)).log())
+def jumps_bic(chi2: Tensor, jumps: Tensor, falls: Tensor, n_groups: int) -> Tensor:
+    """The same for independent jumps: slope, and a time and a size a jump. Falls have their odds against them."""
+    return chi2 + (1 + 2 * jumps) * float(torch.tensor(float(n_groups)).log()) + 2 * FALLS * falls
 
 
 def fit_two_states(

@@ -8,7 +8,7 @@ import torch
 
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.averaging import Density, FoundSteps, average_rate
-from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, fit_steps
+from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps
 
 NOISE, RATE = 12.0, 2.0
@@ -31,8 +31,8 @@ def test_average_equals_the_integral_over_sizes_and_groups() -> None:
     difference = torch.diff(reads, dim=0)
     used = torch.ones_like(difference, dtype=torch.bool)
     noise, rate = torch.tensor([NOISE]).double(), torch.tensor([RATE]).double()
-    fit = fit_steps(difference, used, sampling(n), noise, rate)
-    mean, variance = average_rate(fit, torch.full_like(difference, density))
+    solved = Solved.of(difference, used, sampling(n), noise, rate)
+    mean, variance = average_rate(solved, torch.full_like(difference, density))
     m = n - 1
     covariance = np.diag(np.full(m, 2 * NOISE**2 + RATE)) - NOISE**2 * (np.eye(m, k=1) + np.eye(m, k=-1))
     weight = np.linalg.inv(covariance)

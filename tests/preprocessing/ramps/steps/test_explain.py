@@ -11,8 +11,9 @@ import torch
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.steps.believed import FALLS, PAIR, believed_steps
 from astrid_ml.preprocessing.ramps.steps.decays import decays
-from astrid_ml.preprocessing.ramps.steps.explain import Ramps, Rules, explain
+from astrid_ml.preprocessing.ramps.steps.explain import Rules, explain
 from astrid_ml.preprocessing.ramps.steps.likelihood import Sampling, Solved, solve_tridiagonal
+from astrid_ml.preprocessing.ramps.steps.pixels import Ramps
 from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, flat_prior
 from astrid_ml.preprocessing.ramps.steps.screen import screen
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector, Steps

@@ -16,8 +16,7 @@ from astrid_ml.preprocessing.ramps.ramp.ramp import Ramp
 from astrid_ml.preprocessing.ramps.ramp.sampling import ReadTimes
 from astrid_ml.preprocessing.ramps.readers.auto import read_ramp
 from astrid_ml.preprocessing.ramps.readers.options import RampOptions
-from astrid_ml.preprocessing.ramps.steps.known import Integrations
-from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, KnownRate, neighbours_prior
+from astrid_ml.preprocessing.ramps.steps.prior import EVIDENCE, Integrations, KnownRate, neighbours_prior
 from astrid_ml.preprocessing.ramps.steps.steps import StepDetector
 from astrid_ml.types import Floats, Mask
 
