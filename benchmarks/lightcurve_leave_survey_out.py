@@ -81,7 +81,8 @@ def few(simulation: Path, survey: str, count: int, seed: int, target: Path) -> P
 def trained(work: Path, raw: Path, seed: int, words: Sequence[str]) -> pd.DataFrame:
     """Predictions of the test objects with ``DAY`` seen; the run stays in ``work/run``."""
     places = [f"paths.raw={raw}", f"paths.run_dir={work / 'run'}", f"paths.data={work / 'data'}"]
-    astrid("train", *USUAL, f"seed={seed}", *places, *words)
+    typed = {word.split("=", 1)[0]: word for word in [*USUAL, f"seed={seed}", *places, *words]}  # the last one counts
+    astrid("train", *typed.values())
     table = pd.read_parquet(work / "run" / "predictions" / "test.parquet")
     return table[table["days"] == DAY].reset_index(drop=True)
 

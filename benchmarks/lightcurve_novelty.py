@@ -72,7 +72,8 @@ def tested(folder: Path, simulation: Path, classes: Sequence[str], seed: int, wo
     raw = without(simulation, classes, work / "raw")
     given = ["experiment=lightcurves_sim", "simulate=none", f"paths.raw={raw}", f"seed={seed}", *USUAL, *words]
     given += [f"paths.run_dir={work / 'run'}", f"paths.data={work / 'data'}"]
-    subprocess.run([sys.executable, "-m", "astrid_ml", "train", *given], check=True, stdout=subprocess.DEVNULL)
+    typed = {word.split("=", 1)[0]: word for word in given}  # of a key that is given twice the last word counts
+    subprocess.run([sys.executable, "-m", "astrid_ml", "train", *typed.values()], check=True, stdout=subprocess.DEVNULL)
     table = pd.read_parquet(work / "run" / "predictions" / "test.parquet")
     shutil.rmtree(work)
     return table[table["days"] == DAY].reset_index(drop=True)

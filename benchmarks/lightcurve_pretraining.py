@@ -1,13 +1,14 @@
 """A small network of light curves that begins as the package's encoder, and one that begins at random.
 
-Every cell (size, seed, way) is a training of ``lightcurve_gru_small`` on simulated curves of its own seed: at random
+Every cell (size, seed, way) is a training of a small model on simulated curves of its own seed: begun at random
 (``fresh``), or from the encoder with all weights trained (``full``), with the first half of the layers held
 (``partial``), or with all but the last layer held (``frozen``). ``chosen`` is in each seed the way that is best on
 validation (macro-AUCPR of the leaves at 64 days). All are judged on one test set of other templates, 64 days seen;
 intervals of the difference resample test objects, the same ones for all seeds.
 
-Run: ``python benchmarks/lightcurve_pretraining.py FOLDER [sizes] [seeds] [encoder] [ways]``, as ``cells 300 1,2,3
-lightcurve_masked fresh,full,partial``. A cell that is done stands in FOLDER as JSON and is not done again.
+Run: ``python benchmarks/lightcurve_pretraining.py FOLDER [sizes] [seeds] [encoder] [ways] [model]``, as ``cells 300
+1,2,3 lightcurve_encoder fresh,full lightcurve_gru_small``; another model needs another FOLDER. What is done stands
+there as JSON and is not done again.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ SIZES = {1000: (16, 80, 0.98), 10**9: (64, 40, 0.98)}  # up to so many objects: 
 ALIKE = ["experiment=lightcurves_sim", "simulate.templates=50"]
 
 
-def train(folder: Path, size: int, seed: int, way: str, encoder: str) -> Path:
+def train(folder: Path, size: int, seed: int, way: str, given: tuple[str, str]) -> Path:
     """The run of a cell."""
     batch, epochs, averaging = next(found for most, found in SIZES.items() if size <= most)
+    encoder, model = given
     begun = [] if way == "fresh" else [f"init={encoder}", f"init_mode={way}"]
     words = [
-        *(*ALIKE, "logger=none", "audit=off", "model=lightcurve_gru_small", "evaluation.baseline=null", *begun),
+        *(*ALIKE, "logger=none", "audit=off", f"model={model}", "evaluation.baseline=null", *begun),
         *(f"simulate.n={size}", f"data.seed={seed}", f"seed={seed}"),
         *(f"datamodule.batch_size={batch}", f"trainer.max_epochs={epochs}"),
         f"callbacks.weight_averaging={averaging}",
@@ -101,7 +103,9 @@ def summary(cells: dict[tuple[int, int, str], dict[str, Any]]) -> pd.DataFrame:
     for size in sorted({key[0] for key in cells}):
         ways = sorted({way for objects, _, way in cells if objects == size} - {"fresh"})
         seeds = sorted({seed for objects, seed, way in cells if objects == size and way == "fresh"})
-        for way in [*ways, "chosen"]:
+        if not ways or not seeds:
+            continue
+        for way in [*ways, *(["chosen"] if len(ways) > 1 else [])]:
             pairs = []
             for seed in seeds:
                 there = [name for name in (ways if way == "chosen" else [way]) if (size, seed, name) in cells]
@@ -128,7 +132,7 @@ def summary(cells: dict[tuple[int, int, str], dict[str, Any]]) -> pd.DataFrame:
 
 def main() -> None:
     """Do what is not done yet, and print the tables."""
-    given = ("cells", "300,3000", "1,2,3", "lightcurve_masked", "fresh,full,partial,frozen")
+    given = ("cells", "300,3000", "1,2,3", "lightcurve_encoder", "fresh,full,partial,frozen", "lightcurve_gru_small")
     words = [*sys.argv[1:], *given[len(sys.argv) - 1 :]]
     folder = Path(words[0])
     folder.mkdir(parents=True, exist_ok=True)
@@ -141,7 +145,7 @@ def main() -> None:
                     continue
                 source = source or test_set(folder)
                 run, started = folder / f"run-{size}-{seed}-{way}", time.perf_counter()
-                found = judged(train(run, size, seed, way, words[3]), source)
+                found = judged(train(run, size, seed, way, (words[3], words[5])), source)
                 found["seconds"] = time.perf_counter() - started
                 file.with_suffix(".part").write_text(json.dumps(found))
                 file.with_suffix(".part").replace(file)

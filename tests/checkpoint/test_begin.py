@@ -21,6 +21,7 @@ from astrid_ml.models.tasks.hierarchy import asked
 from astrid_ml.run.environment import run_identity
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.training.train import train
+from astrid_ml.shipped import network_file
 from tests.made.untrained import WORDS, Untrained, untrained
 
 PLACES = ["paths.run_dir=run", "paths.sweep_dir=sweep"]
@@ -101,6 +102,17 @@ def test_a_network_with_features_begins_as_one_without_and_answers_alike(mode: s
     for part in (task.network.computed, task.network.head.layers[0]):  # what is new, and what has to heed it
         assert all(weight.requires_grad for weight in part.parameters())
     assert found.loaded == sum(v.numel() for k, v in read_record(path)[1].items() if k.startswith("network."))
+
+
+@pytest.mark.parametrize("model", ["lightcurve_gru_small", "lightcurve_gru_small_dropout", "lightcurve_hybrid_small"])
+def test_the_packages_encoder_is_known_by_its_name_and_answers_nothing_yet(model: str) -> None:
+    config: dict[str, Any] = plain(compose("train", [*CURVES, f"model={model}", "init=lightcurve_encoder"]))
+    task = build(config["model"]["task"])
+    found = begin(task, config)
+    assert found is not None and found.loaded > 30_000 and set(found.fresh) <= {"computed"}
+    assert not any(weight.any() for weight in task.network.head.layers[-1].parameters())
+    assert with_digest(config)["init_weights"] == found.weights
+    assert network_file("lightcurve_encoder").stat().st_size < 5e6
 
 
 @pytest.mark.parametrize(
