@@ -1,9 +1,9 @@
 """A checkpoint of simulated curves on real and foreign ones: what are transients called, and does it warn?
 
 The sets are SNAD's (2,289 supernovae of ZTF; RR Lyrae of SDSS beside them), ZTF's 55 (30 supernovae, 25 periodic, of
-which 5 long-period variables have no leaf), PLAsTiCC's 94 and SuperNNova's 319 supernovae of another simulation. For transients
-and for the others: the share called a transient (with its 95 % interval), the three classes that are called most, the
-share in the domain with the reasons of the rest, and the share with ``novelty_p`` below 0.05.
+which 5 long-period variables have no leaf), PLAsTiCC's 94 and SuperNNova's 319 supernovae of another simulation. For
+transients and for the others: the share called a transient (with its 95 % interval), the three classes that are called
+most, the share in the domain with the reasons of the rest, and the share with ``novelty_p`` below 0.05.
 
 Run: ``python benchmarks/lightcurve_real.py [CKPT] [folder of the shared data] [words...]``, words being those of
 ``astrid predict``; the checkpoint is that which ``lightcurve_leave_survey_out.py`` leaves, of all four surveys.
