@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.tree.calibration import joined_nodes
 from astrid_ml.evaluation.tree.metrics import macro_average_precision
 from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
@@ -84,6 +85,11 @@ class HierarchyTask(Task):
         return out[:, : batch["days"].shape[1]].flatten(0, 1)
 
     def compute_loss(self, batch: Batch) -> Tensor:
+        if "targets" in batch:  # and curves without a class among them
+            got = "datamodule.masking, which hides some"
+            raise UserError(
+                "curves with all their epochs for a network that tells classes", got, "choose datamodule=curves"
+            )
         loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
         return loss
 

@@ -70,6 +70,9 @@ class MaskedTask(Task):
             asinh flux; ``known``, 0 where nothing is asked.
         """
         network: Any = self.network
+        if "targets" not in batch:
+            got = "a datamodule without masking"
+            raise UserError("curves of which epochs are hidden", got, "choose datamodule=curves_masked")
         targets = batch["targets"]
         mean, spread = self.decoder(network.embed_questions(*asked(batch)), batch["elapsed"], targets)
         error = targets[..., 2][:, None]

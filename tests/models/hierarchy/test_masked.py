@@ -17,6 +17,7 @@ from astrid_ml.datamodules.curves import CurveDataModule
 from astrid_ml.errors import UserError
 from astrid_ml.models.lightcurves.decoding import EpochDecoder
 from astrid_ml.models.lightcurves.network import CurveGRU
+from astrid_ml.models.tasks.hierarchy import HierarchyTask
 from astrid_ml.models.tasks.masked import MaskedTask
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
@@ -114,6 +115,16 @@ def test_where_nothing_is_hidden_nothing_is_lost_and_nothing_is_said() -> None:
     empty = {**batch, "targets": batch["targets"] * torch.tensor([1.0, 1.0, 1.0, 1.0, 0.0])}
     assert float(made.compute_loss(empty).detach()) == 0
     assert made.scores(empty)["hidden"].sum() == 0 and made.scores(empty)["nll"].isnan().all()
+
+
+def test_classes_are_not_learned_of_hidden_epochs_nor_hidden_epochs_of_whole_curves() -> None:
+    data = attached()
+    batch = next(data.batches(data._attached(), data.rows["train"]))[1]
+    with pytest.raises(UserError, match="datamodule=curves"):
+        HierarchyTask(CurveGRU((), "bts"), "bts").compute_loss(batch)
+    del batch["targets"]
+    with pytest.raises(UserError, match="curves_masked"):
+        task().compute_loss(batch)
 
 
 def test_a_network_that_does_not_tell_what_it_knows_is_refused() -> None:
