@@ -53,7 +53,7 @@ class TreesTask(HierarchyTask):
         """See :class:`astrid_ml.contracts.programs.FitsItself`: without a fit there is nothing to be tried.
 
         Raises:
-            UserError: batches without features.
+            UserError: batches without features, or with hidden epochs.
         """
         if "features" not in batch:
             fix = "choose model=lightcurve_trees, which sets both"
