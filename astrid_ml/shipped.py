@@ -35,7 +35,7 @@ def cards() -> dict[str, dict[str, Any]]:
 
     Example:
         >>> sorted(cards())
-        ['ramps_fusion']
+        ['lightcurve_encoder', 'ramps_fusion']
     """
     found: dict[str, dict[str, Any]] = json.loads(_bytes(CARDS))
     return found
