@@ -62,9 +62,10 @@ pages: install
 bench: install
 	$(BIN)/python benchmarks/run_all.py
 
-# The weights that come with the package, and their cards, from one seed: about 10 minutes.
+# The weights that come with the package, and their cards, from one seed each: about 20 minutes.
 weights: install
 	$(BIN)/python benchmarks/ramps_weights.py
+	$(BIN)/python benchmarks/lightcurve_weights.py
 
 # The wheel, installed with its dependencies' pins into an environment of its own and tried in an empty folder.
 wheel: install

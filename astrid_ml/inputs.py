@@ -99,6 +99,7 @@ WRITTEN_FILE = Due("to be written", example="NEW.ckpt", new=True)
 # How the comment of a key says it, the first that fits.
 _SAID = (
     (re.compile(r"file of a description\b"), None),  # or a survey's name: who settles it says what is wrong
+    (re.compile(r"file: best\.ckpt, or a network of the package\b"), None),  # or its name, the same
     (re.compile(r"folder.*\bgets\b"), WRITTEN_FOLDER),
     (re.compile(r"file.*\bgets\b"), WRITTEN_FILE),
     (re.compile(r"folder of a prepared dataset, a croissant\.json"), ANYTHING),

@@ -35,7 +35,7 @@ def cards() -> dict[str, dict[str, Any]]:
 
     Example:
         >>> sorted(cards())
-        ['ramps_fusion']
+        ['lightcurve_encoder', 'ramps_fusion']
     """
     found: dict[str, dict[str, Any]] = json.loads(_bytes(CARDS))
     return found
@@ -72,7 +72,7 @@ def network_file(name: str) -> Path:
     """
     known = {key: card for key, card in cards().items() if card.get("file", "").endswith(".ckpt")}
     if name not in known:
-        there = f"a network of the package: {', '.join(sorted(known)) or 'there is none yet'}"
+        there = f"a network of the package: {', '.join(sorted(known))}"
         raise UserError(f"init=CKPT, the best.ckpt of a run, or {there}", f"{name}, which is neither", "check the path")
     path = Path(str(files("astrid_ml").joinpath(*_FOLDER.split("/"), known[name]["file"])))
     digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"

@@ -236,7 +236,8 @@ def main() -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{NAME}.json").write_bytes(content)
-    (folder / CARDS).write_text(json.dumps({NAME: card}, indent=1) + "\n", encoding="utf-8")
+    known = json.loads((folder / CARDS).read_text()) if (folder / CARDS).is_file() else {}
+    (folder / CARDS).write_text(json.dumps({**known, NAME: card}, indent=1) + "\n", encoding="utf-8")
     print(pd.DataFrame(measured).round(3).to_string())
 
 

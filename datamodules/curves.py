@@ -21,6 +21,8 @@ from astrid_ml.preprocessing.lightcurves.curves.hosts import distance_modulus
 from astrid_ml.preprocessing.lightcurves.features.table import CurveFeatures
 from astrid_ml.preprocessing.lightcurves.select.augment import REDSHIFTS, Augmentation, augment, moved_redshift
 from astrid_ml.preprocessing.lightcurves.select.figure import DrawnEpochs, draw_png
+from astrid_ml.preprocessing.lightcurves.select.masking import DRAWS as HIDING
+from astrid_ml.preprocessing.lightcurves.select.masking import Masking, fixed_draws
 from astrid_ml.preprocessing.lightcurves.select.presence import DRAWS, Presence, facts_of_curves
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Count, Floats, Floats32, Ints, InUnits, Mask, Positive, Whole
@@ -60,6 +62,9 @@ class CurveDataModule(PreparedDataModule):
         forced: questions see forced photometry after the last detection, which the data must keep
             (``preprocessing/lightcurves/selection=forced``).
         curve_features: features that are computed of the epochs beside them; None for none.
+        masking: epochs that are hidden and asked after, for a network that learns from curves without classes
+            (``model=lightcurve_masked``): all curves are used, and a batch also has ``targets`` (B, T, 5), the columns
+            ``ASKED`` of :mod:`astrid_ml.preprocessing.lightcurves.select.masking`; None hides nothing.
         batch_size, eval_batch_size, num_workers, balance, undersample_ratio: as in the base class.
     """
 
@@ -77,6 +82,7 @@ class CurveDataModule(PreparedDataModule):
         presence: Presence | None = None,
         forced: bool = False,
         curve_features: CurveFeatures | None = None,
+        masking: Masking | None = None,
         batch_size: Count = 256,
         eval_batch_size: Count = 1024,
         num_workers: Whole = 0,
@@ -96,6 +102,7 @@ class CurveDataModule(PreparedDataModule):
         self.softening, self.extra_queries = softening, extra_queries
         self.redshift, self.augmentation = list(redshift), augmentation or Augmentation()
         self.presence, self.forced, self.curve_features = presence, forced, curve_features
+        self.masking = masking
 
     @property
     def classes(self) -> list[str]:
@@ -146,12 +153,17 @@ class CurveDataModule(PreparedDataModule):
             "days": torch.tensor([[1.0, 16.0], [1.0, 16.0]]),
             "seen_days": torch.tensor([[0.0, 9.0], [0.0, 9.0]]),
             **({"features": torch.zeros(2, 2, width)} if width else {}),
+            **({"targets": torch.ones(2, self.masking.asked, 5)} if self.masking else {}),
         }
 
     def usable(self, index: Columns) -> Mask:
-        """Objects whose label the taxonomy knows."""
-        out: Mask = self._nodes(index) >= 0
+        """Objects whose label the taxonomy knows; where epochs are hidden and asked after, all of them."""
+        out: Mask = (self._nodes(index) >= 0) | (self.masking is not None)
         return out
+
+    def count_classes(self, source: SampleSource, rows: Ints) -> int:
+        """Where epochs are hidden and asked after, every curve teaches by itself."""
+        return len(rows) if self.masking is not None else super().count_classes(source, rows)
 
     def nodes_of(self, fold: str) -> Ints:
         """Node places of a fold's objects."""
@@ -231,6 +243,11 @@ class CurveDataModule(PreparedDataModule):
             drawn = uniform(len(rows), DRAWS, generator).numpy()
             flat, offsets = self.presence.epochs(flat, offsets, drawn, self.forced)
             index = self.presence.columns(index, drawn, self.redshift)
+        more: dict[str, Tensor] = {}
+        if self.masking is not None:
+            hiding = fixed_draws(rows) if generator is None else uniform(len(rows), HIDING, generator).numpy()
+            flat, offsets, asked_after = self.masking.split(flat, offsets, hiding)
+            more["targets"] = torch.from_numpy(asked_after)
         epochs, lengths = torch.from_numpy(np.array(flat)), torch.from_numpy(np.diff(offsets))
         asked = torch.tensor(days, dtype=torch.float32)
         queries, elapsed = ask(epochs, lengths, asked, self.forced)
@@ -245,7 +262,6 @@ class CurveDataModule(PreparedDataModule):
             static = self.standardiser.apply(self.static_columns(index), self.statistics)
         z = self.best_redshift(index)
         modulus = distance_modulus(z)
-        more: dict[str, Tensor] = {}
         if self.curve_features is not None:
             seen, now = queries.numpy(), elapsed.numpy().astype(np.float64)
             found = self.curve_features.of(epochs.numpy(), lengths.numpy(), seen, now, modulus)

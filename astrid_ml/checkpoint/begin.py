@@ -15,7 +15,7 @@ from astrid_ml.checkpoint.load import read_record
 from astrid_ml.checkpoint.record import Record
 from astrid_ml.contracts.columns import rows_of
 from astrid_ml.contracts.programs import FitsItself
-from astrid_ml.contracts.told import OrdersLayers
+from astrid_ml.contracts.told import Adopts, OrdersLayers
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.inputs import CHECKPOINT, require
@@ -37,7 +37,7 @@ class Beginning:
         mode: full, partial or frozen.
         loaded: how many weights (numbers) were taken over.
         held: how many of them stay as they are.
-        fresh: layers that began at random: the last one, where it answers other classes.
+        fresh: layers that began at random: the last one, where it answers other classes; parts that its network lacks.
         dataset: fingerprint of what they were trained on.
         seen: samples of the test fold that were in their training or validation.
     """
@@ -131,18 +131,19 @@ def begin(task: Any, config: Mapping[str, Any]) -> Beginning | None:
     given, network = network_weights(record, weights, name), task.network
     order = layers_of(network)
     last = order[-1][0]
-    fresh = _refuse_other(given, network, last, (name, record.config, config))
-    network.load_state_dict({key: value for key, value in given.items() if not _inside(key, fresh)}, strict=False)
+    whole, beside, wider = _adopted(network, given)
+    fresh = (*beside, *_refuse_other(whole, network, last, (name, record.config, config)))
+    network.load_state_dict({key: value for key, value in whole.items() if not _inside(key, fresh)}, strict=False)
     kept = {"full": [], "partial": order[: len(order) // 2], "frozen": order[:-1]}[mode]
-    held = [layer for _, layer in kept]
+    held = [layer for at, layer in kept if not _inside(f"{at}.", (*beside, *wider))]
     free = {id(weight) for at, layer in order if layer not in held for weight in layer.parameters()}
     for layer in held:
         for weight in layer.parameters(recurse=False):
             weight.requires_grad_(id(weight) in free)
     task.hold(held)
     count = sum(weight.numel() for weight in network.parameters() if not weight.requires_grad)
-    taken = sum(value.numel() for key, value in given.items() if not _inside(key, fresh))
-    return Beginning(name, digest_of(given), mode, taken, count, fresh, record.dataset_fingerprint)
+    loaded = sum(value.numel() for key, value in given.items() if not _inside(key, fresh))
+    return Beginning(name, digest_of(given), mode, loaded, count, fresh, record.dataset_fingerprint)
 
 
 def layers_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -174,6 +175,19 @@ def _refuse_other(
     got = f"{name}, whose {key} is {shapes[0]}, not {shapes[1]} ({len(outer)} differ)"
     fix = f"set {keys}" if keys else "choose the model and the columns of that checkpoint, or leave out init="
     raise UserError(f"init=CKPT with the network of this run, {type(network).__name__}", got, fix)
+
+
+def _adopted(
+    network: nn.Module, given: Mapping[str, torch.Tensor]
+) -> tuple[Mapping[str, torch.Tensor], tuple[str, ...], tuple[str, ...]]:
+    """Weights as this network has them; its parts that the given one lacks; its layers that read them beside others."""
+    taken = network.adopted(given) if isinstance(network, Adopts) else None
+    if taken is None:
+        return given, (), ()
+    own = network.state_dict()
+    beside = sorted({key.split(".")[0] for key in own.keys() - taken.keys()})
+    wider = sorted({key.rpartition(".")[0] for key in taken if taken[key].shape != given[key].shape})
+    return {**own, **taken}, tuple(beside), tuple(wider)
 
 
 def _inside(key: str, layers: tuple[str, ...]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import pandas as pd
@@ -28,6 +29,17 @@ class OrdersLayers(Protocol):
 
     def layers_in_order(self) -> list[torch.nn.Module]:
         """Its parts, the one that answers last."""
+
+
+@runtime_checkable
+class Adopts(Protocol):
+    """A network with parts beside those of a smaller one, whose weights it can take over."""
+
+    def adopted(self, given: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """Weights of the smaller one by the names and shapes of this one; what only this one has is left out.
+
+        None where they are not those of a network that is this one but for these parts.
+        """
 
 
 @runtime_checkable

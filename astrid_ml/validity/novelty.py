@@ -14,7 +14,9 @@ COLUMN = "novelty_p"
 LEAST = 30  # answers of validation from which a p-value can be told
 EACH = 200  # answers of validation in a bin of ages, at least
 BINS = 8
-ARRAYS = {"centres": 2, "axes": 2, "distances": 1}
+ARRAYS = {"centres": 2, "axes": 3, "distances": 1, "volumes": 1}
+# Records before had one covariance for all classes, and no volumes.
+OLDER = {"centres": 2, "axes": 2, "distances": 1}
 
 
 def fit_novelty(
@@ -22,8 +24,10 @@ def fit_novelty(
 ) -> dict[str, Any] | None:
     """The classes' places and spread, and how far validation lies from them at each age.
 
-    Mahalanobis's distance to the nearest class (Lee et al. 2018, arXiv:1807.03888): each class has its own mean, all
-    have the covariance within classes, shrunk towards a sphere (Ledoit and Wolf 2004,
+    Each class is a Gaussian of its own mean and covariance; the distance is -2 log of the density of the class that is
+    nearest by it, but for a constant. One covariance for all (Lee et al. 2018, arXiv:1807.03888) is that of the widest
+    classes: what lies beside a narrow one then looks known. A class of n answers in D directions has n parts of its own
+    covariance and D of the common one within classes; both are shrunk towards a sphere (Ledoit and Wolf 2004,
     doi:10.1016/S0047-259X(03)00096-4).
 
     Args:
@@ -34,11 +38,10 @@ def fit_novelty(
         least: answers of either below which there is none.
 
     Returns:
-        Plain containers: ``centres`` (K, D), ``axes`` (D, D), ``distances`` (m,) sorted within bins, ``edges`` (days
-        between the bins) and ``counts``; None where there are too few.
+        Plain containers: ``centres`` (K, D), ``axes`` (K, D, D), ``volumes`` (K,) log-determinants, ``distances`` (m,)
+        sorted within bins, ``edges`` (days between the bins) and ``counts``; None where there are too few.
     """
     import torch
-    from sklearn.covariance import ledoit_wolf
 
     codes, counts = np.unique(classes, return_counts=True)
     codes = codes[counts >= 2]
@@ -47,13 +50,10 @@ def fit_novelty(
         return None
     train, place = train[known].astype(np.float64), np.searchsorted(codes, classes[known])
     centres = np.stack([train[place == number].mean(axis=0) for number in range(len(codes))])
-    scale = np.maximum((train - centres[place]).std(axis=0), 1e-6)
-    covariance, _ = ledoit_wolf((train - centres[place]) / scale, assume_centered=True)
-    spread, vectors = np.linalg.eigh(covariance)
-    axes = vectors / np.sqrt(np.maximum(spread, 1e-9)) / scale[:, None]
+    axes, volumes = _shapes(train - centres[place], place)
     plain: dict[str, Any] = {
         name: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-        for name, array in (("centres", centres), ("axes", axes))
+        for name, array in (("centres", centres), ("axes", axes), ("volumes", volumes))
     }
     edges = edges_of(ages)
     bins = np.searchsorted(edges, ages, side="right")
@@ -67,6 +67,30 @@ def fit_novelty(
     }
 
 
+def _shapes(within: Floats, place: Ints) -> tuple[Floats, Floats]:
+    """Of each class what makes its answers a sphere, (K, D, D), and the log-determinant of its covariance, (K,).
+
+    Args:
+        within: (n, D) answers less the means of their classes.
+        place: (n,) which class.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    scale = np.maximum(within.std(axis=0), 1e-6)
+    within = within / scale
+    common, _ = ledoit_wolf(within, assume_centered=True)
+    axes, volumes = [], []
+    for number in range(int(place.max()) + 1):
+        own = within[place == number]
+        covariance, _ = ledoit_wolf(own, assume_centered=True)
+        share = len(own) / (len(own) + own.shape[1])
+        spread, vectors = np.linalg.eigh(share * covariance + (1 - share) * common)
+        spread = np.maximum(spread, 1e-9)
+        axes.append(vectors / np.sqrt(spread) / scale[:, None])
+        volumes.append(np.log(spread).sum())
+    return np.stack(axes), np.array(volumes)
+
+
 def edges_of(ages: Floats) -> Floats:
     """Ages between bins of about equal numbers, each of ``EACH`` answers or more, ``BINS`` at most."""
     bins = int(np.clip(len(ages) // EACH, 1, BINS))
@@ -76,7 +100,7 @@ def edges_of(ages: Floats) -> Floats:
 
 
 def distances_to(plain: Mapping[str, Any], known: Floats) -> Floats:
-    """(n, D) -> (n,), Mahalanobis's distance to the nearest class.
+    """(n, D) -> (n,), the distance to the nearest class: see :func:`fit_novelty`; of older records Mahalanobis's.
 
     Args:
         plain: what :func:`fit_novelty` gave.
@@ -89,9 +113,13 @@ def distances_to(plain: Mapping[str, Any], known: Floats) -> Floats:
     if known.shape[1:] != centres.shape[1:]:
         got = f"{known.shape[1:]} numbers an answer for classes of {centres.shape[1:]}"
         raise UserError("a novelty of this network", got, "give the best.ckpt of a run")
-    at, classes = known.astype(np.float64) @ axes, centres @ axes
-    squared = (at**2).sum(axis=1)[:, None] - 2 * at @ classes.T + (classes**2).sum(axis=1)
-    out: Floats = np.sqrt(np.maximum(squared.min(axis=1), 0.0))
+    out: Floats = np.full(len(known), np.inf)
+    if "volumes" not in plain:
+        for centre in centres:
+            out = np.minimum(out, np.linalg.norm((known - centre) @ axes, axis=1))
+        return out
+    for centre, own, volume in zip(centres, axes, plain["volumes"].numpy().astype(np.float64), strict=True):
+        out = np.minimum(out, (((known - centre) @ own) ** 2).sum(axis=1) + volume)
     return out
 
 
@@ -122,9 +150,10 @@ def checked_novelty(plain: Any) -> str:
 
     if plain is None:
         return ""
-    if not isinstance(plain, dict) or set(plain) != {*ARRAYS, "edges", "counts"}:
+    arrays = ARRAYS if isinstance(plain, dict) and "volumes" in plain else OLDER
+    if not isinstance(plain, dict) or set(plain) != {*arrays, "edges", "counts"}:
         return "a novelty that is none"
-    for name, dimensions in ARRAYS.items():
+    for name, dimensions in arrays.items():
         value = plain[name]
         if not isinstance(value, torch.Tensor) or value.ndim != dimensions or not value.is_floating_point():
             return f"a novelty without {name}"
@@ -132,7 +161,11 @@ def checked_novelty(plain: Any) -> str:
             return f"a novelty whose {name} is no number"
     width = plain["centres"].shape[1]
     edges, counts = plain["edges"], plain["counts"]
-    if plain["axes"].shape != (width, width) or not isinstance(edges, list) or not isinstance(counts, list):
+    classes = len(plain["centres"])
+    shapes = (width, width) if arrays is OLDER else (classes, width, width)
+    if plain["axes"].shape != shapes or (arrays is ARRAYS and len(plain["volumes"]) != classes):
+        return "a novelty of other classes"
+    if not isinstance(edges, list) or not isinstance(counts, list):
         return "a novelty of other numbers"
     real = all(isinstance(edge, float) and np.isfinite(edge) for edge in edges) and edges == sorted(edges)
     whole = all(type(count) is int and count > 0 for count in counts) and len(counts) == len(edges) + 1

@@ -6,7 +6,7 @@ Each answers many questions about an object in one pass: what is known after the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,16 @@ class CurveNetwork(nn.Module):
     def layers_in_order(self) -> list[nn.Module]:
         """See :class:`astrid_ml.contracts.told.OrdersLayers`: what reads the sequence stands before the head."""
         return [part for part in self.children() if part is not self.head] + [self.head]
+
+    def adopted(self, given: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+        """See :class:`astrid_ml.contracts.told.Adopts`: a network without features, which are not heeded at first."""
+        own, first = self.state_dict(), "head.layers.0.weight"
+        branch = {key for key in own if key.startswith("computed.")}
+        if not branch or given.keys() != own.keys() - branch or len(given[first]) != len(own[first]):
+            return None
+        before, latent = self.norm.normalized_shape[0], own[first].shape[1] - given[first].shape[1]
+        unheeded = given[first].new_zeros(len(given[first]), latent)
+        return {**given, first: torch.cat([given[first][:, :before], unheeded, given[first][:, before:]], dim=1)}
 
     def more(self, values: Tensor) -> list[Tensor]:
         """Further columns of the tokens (N, extra)."""

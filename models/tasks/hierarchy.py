@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from astrid_ml.errors import UserError
 from astrid_ml.evaluation.tree.calibration import joined_nodes
 from astrid_ml.evaluation.tree.metrics import macro_average_precision
 from astrid_ml.models.losses.hierarchy import WHXE, sibling_log_softmax
@@ -84,6 +85,7 @@ class HierarchyTask(Task):
         return out[:, : batch["days"].shape[1]].flatten(0, 1)
 
     def compute_loss(self, batch: Batch) -> Tensor:
+        refuse_hidden(batch)
         loss: Tensor = self.loss(self.logits(batch), batch["y"].repeat_interleave(batch["queries"].shape[1]))
         return loss
 
@@ -156,6 +158,17 @@ def asked(batch: Batch) -> list[Tensor]:
     """What a network of curves is called with; features last, where the batch has them."""
     names = ("values", "lengths", "static", "queries", "elapsed", "features")
     return [batch[name] for name in names if name in batch]
+
+
+def refuse_hidden(batch: Batch) -> None:
+    """Refuse batches of which epochs are hidden: among their curves are some without a class.
+
+    Raises:
+        UserError: they are.
+    """
+    if "targets" in batch:
+        got = "datamodule.masking, which hides some"
+        raise UserError("curves with all their epochs for a model that tells classes", got, "choose datamodule=curves")
 
 
 def gathered(seen: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -85,6 +85,10 @@ class Task(LightningModule):
         """Shape that the network's logits must have for this batch; None where any will do."""
         return None
 
+    def weights_to_train(self) -> Iterator[nn.Parameter]:
+        """What the optimizer gets: the weights of the network that are not held."""
+        return (weight for weight in self.network.parameters() if weight.requires_grad)
+
     def configure_losses(self) -> None:
         """Make loss modules; called once by ``__init__``."""
 
@@ -138,7 +142,7 @@ class Task(LightningModule):
     def configure_optimizers(self) -> Any:
         if self.make_optimizer is None:
             raise RuntimeError("a task without an optimizer can predict, not train")
-        optimizer = self.make_optimizer(weight for weight in self.network.parameters() if weight.requires_grad)
+        optimizer = self.make_optimizer(self.weights_to_train())
         if self.make_scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self.make_scheduler(optimizer)}}

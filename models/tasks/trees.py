@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from astrid_ml.errors import UserError
 from astrid_ml.models.lightcurves.boosting import Boosting
 from astrid_ml.models.lightcurves.trees import CurveTrees
-from astrid_ml.models.tasks.hierarchy import HierarchyTask
+from astrid_ml.models.tasks.hierarchy import HierarchyTask, refuse_hidden
 from astrid_ml.models.tasks.task import Batch
 
 
@@ -53,8 +53,9 @@ class TreesTask(HierarchyTask):
         """See :class:`astrid_ml.contracts.programs.FitsItself`: without a fit there is nothing to be tried.
 
         Raises:
-            UserError: batches without features.
+            UserError: batches without features, or with hidden epochs.
         """
+        refuse_hidden(batch)
         if "features" not in batch:
             fix = "choose model=lightcurve_trees, which sets both"
             raise UserError("batches with features, which trees look at", "no datamodule.curve_features", fix)

@@ -12,14 +12,16 @@ import torch
 from astrid_ml.build import build, plain
 from astrid_ml.checkpoint.begin import begin, layers_of, seen_before, with_digest
 from astrid_ml.checkpoint.digests import digest_of
-from astrid_ml.checkpoint.load import read_record, save_model
+from astrid_ml.checkpoint.load import load_model, read_record, save_model
 from astrid_ml.checkpoint.record import Record, TrainingDigest
 from astrid_ml.config import compose
 from astrid_ml.contracts.columns import columns_of
 from astrid_ml.errors import UserError
+from astrid_ml.models.tasks.hierarchy import asked
 from astrid_ml.run.environment import run_identity
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.training.train import train
+from astrid_ml.shipped import network_file
 from tests.made.untrained import WORDS, Untrained, untrained
 
 PLACES = ["paths.run_dir=run", "paths.sweep_dir=sweep"]
@@ -84,6 +86,35 @@ def test_the_last_layer_alone_may_answer_other_classes(tmp_path: Path) -> None:
     assert len(task.network.state_dict()["head.layers.6.bias"]) != len(given["network.head.layers.6.bias"])
 
 
+@pytest.mark.parametrize("mode", ["full", "partial", "frozen"])
+def test_a_network_with_features_begins_as_one_without_and_answers_alike(mode: str, tmp_path: Path) -> None:
+    path = saved(tmp_path, CURVES)
+    task, found = begun(path, [*CURVES, "model=lightcurve_hybrid_small"], mode)
+    small = load_model(path).task
+    batch = build(plain(compose("train", [*CURVES, "model=lightcurve_hybrid_small"]))["datamodule"]).example()
+    batch["features"] = torch.randn_like(batch["features"])
+    task.eval()
+    with torch.no_grad():
+        ours = task.network(*asked(batch))
+        theirs = small.network(*asked({k: v for k, v in batch.items() if k != "features"}))  # type: ignore[attr-defined]
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    assert found.fresh == ("computed",)
+    for part in (task.network.computed, task.network.head.layers[0]):  # what is new, and what has to heed it
+        assert all(weight.requires_grad for weight in part.parameters())
+    assert found.loaded == sum(v.numel() for k, v in read_record(path)[1].items() if k.startswith("network."))
+
+
+@pytest.mark.parametrize("model", ["lightcurve_gru_small", "lightcurve_gru_small_dropout", "lightcurve_hybrid_small"])
+def test_the_packages_encoder_is_known_by_its_name_and_answers_nothing_yet(model: str) -> None:
+    config: dict[str, Any] = plain(compose("train", [*CURVES, f"model={model}", "init=lightcurve_encoder"]))
+    task = build(config["model"]["task"])
+    found = begin(task, config)
+    assert found is not None and found.loaded > 30_000 and set(found.fresh) <= {"computed"}
+    assert not any(weight.any() for weight in task.network.head.layers[-1].parameters())
+    assert with_digest(config)["init_weights"] == found.weights
+    assert network_file("lightcurve_encoder").stat().st_size < 5e6
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -91,7 +122,7 @@ def test_the_last_layer_alone_may_answer_other_classes(tmp_path: Path) -> None:
         (["model=lightcurve_transformer"], "model.network._target_=astrid_ml.models.lightcurves.network.CurveGRU"),
         (["datamodule.static=[MWEBV]", "datamodule.log_static=[]"], "model.network.static="),
         (["model=lightcurve_trees"], "leave out init="),
-        (["model=lightcurve_hybrid_small"], "is none, not ("),
+        (["model=lightcurve_hybrid"], "model.network.width=48"),
     ],
 )
 def test_another_architecture_is_refused_with_what_to_set(words: list[str], told: str, tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ INSIDE = {
         "baseline",
         "commands",
     ),
-    "evaluation": ("tree",),
+    "evaluation": ("tree", "fluxes"),
     "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
     "referee": ("crate", "verdicts", "opened", "pictures", "records", "numbers", "columns", "data", "page", "commands"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),

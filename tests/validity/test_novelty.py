@@ -50,17 +50,46 @@ def test_what_is_new_has_small_ones() -> None:
     assert np.median(p[ages > 34]) < 0.01 and p.min() > 0
 
 
-def test_distances_are_mahalanobis_within_classes() -> None:
-    from scipy.spatial.distance import mahalanobis
+WIDTHS = np.array([0.2, 1.0, 3.0, 1.0])
 
-    random = np.random.default_rng(0)
-    train = CENTRES[np.arange(20_000) % K] + random.normal(size=(20_000, D)) @ MIXED
-    plain = fit_novelty(train, np.arange(20_000) % K, train[:100], np.full(100, 9.0))
+
+def of_other_widths(n: int, seed: int) -> tuple[Floats, Ints]:
+    """Answers about the centres, each class as wide as it is."""
+    random, classes = np.random.default_rng(seed), np.arange(n) % K
+    return CENTRES[classes] + WIDTHS[classes][:, None] * random.normal(size=(n, D)) @ MIXED, classes
+
+
+def test_a_distance_is_that_to_the_class_under_which_an_answer_is_the_most_likely() -> None:
+    from scipy.stats import multivariate_normal
+
+    train, classes = of_other_widths(20_000, 0)
+    plain = fit_novelty(train, classes, train[:100], np.full(100, 9.0))
+    assert plain is not None and plain["axes"].shape == (K, D, D)
+    shape, some = MIXED.T @ MIXED, of_other_widths(60, 7)[0]
+    each = [multivariate_normal(c, w**2 * shape) for c, w in zip(CENTRES, WIDTHS, strict=True)]
+    expected = -2 * np.max([one.logpdf(some) for one in each], axis=0)
+    found = distances_to(plain, some)
+    assert found - found.mean() == pytest.approx(expected - expected.mean(), abs=0.03 * np.ptp(expected))
+
+
+def test_what_lies_beside_a_narrow_class_is_new_though_wide_ones_reach_as_far() -> None:
+    train, classes = of_other_widths(6000, 0)
+    plain = fit_novelty(train, classes, of_other_widths(2000, 1)[0], np.full(2000, 9.0))
     assert plain is not None
-    inverse = np.linalg.inv(MIXED.T @ MIXED)
+    beside = CENTRES[0] + np.random.default_rng(2).normal(size=(300, D)) @ MIXED  # five times as wide as that class
+    far = np.linalg.norm(CENTRES[1:] - CENTRES[0], axis=1).min()
+    assert far > 6  # no other class is near
+    assert np.median(p_values(plain, beside, np.full(300, 9.0))) < 0.05
+
+
+def test_a_record_with_one_covariance_for_all_is_still_read() -> None:
+    new = fitted()
+    older = {name: value for name, value in new.items() if name != "volumes"} | {"axes": new["axes"][0].contiguous()}
+    assert checked_novelty(older) == ""
     some = drawn(50, 7)[0]
-    expected = [min(mahalanobis(x, centre, inverse) for centre in CENTRES) for x in some]
-    assert distances_to(plain, some) == pytest.approx(np.array(expected), rel=0.03)
+    centres, axes = older["centres"].numpy(), older["axes"].numpy()
+    expected = np.linalg.norm((some[:, None] - centres) @ axes, axis=2).min(axis=1)
+    assert distances_to(older, some) == pytest.approx(expected, rel=1e-4)
 
 
 def test_few_samples_in_many_directions_are_no_reason_to_fail() -> None:
@@ -85,7 +114,9 @@ def test_no_bin_of_ages_is_empty(ages: Floats) -> None:
 
 def test_a_damaged_record_is_named_and_one_of_another_network_refused() -> None:
     good = fitted()
-    for name, value in (("centres", None), ("axes", torch.zeros(2, 2)), ("edges", [3.0, 1.0]), ("counts", [1]),
+    for name, value in (("centres", None), ("axes", torch.zeros(2, 2)), ("axes", torch.zeros(1, D, D)),
+                        ("volumes", torch.zeros(K + 1)), ("volumes", torch.zeros(K, 1)), ("edges", [3.0, 1.0]),
+                        ("counts", [1]),
                         ("distances", torch.full((2000,), float("nan")))):  # fmt: skip
         assert checked_novelty({**good, name: value}) != ""
     assert checked_novelty([]) != "" and checked_novelty(None) == ""

@@ -69,16 +69,24 @@ class CurveTable:
         return replace(self, objects=self.objects.iloc[chosen].reset_index(drop=True), offsets=offsets, **columns)
 
     def sorted_by_time(self) -> tuple[CurveTable, Mask]:
-        """Epochs in ascending time (stable), and which objects were out of order in the file."""
+        """Epochs in ascending time, and which objects were out of order in the file.
+
+        Those of one time stand by wavelength, then by flux: a curve is the same in whatever order its rows were.
+        """
         if not len(self.mjd):
             return self, np.zeros(len(self), dtype=bool)
-        owner = self.owner
-        wrong = np.flatnonzero((np.diff(self.mjd) < 0) & (owner[1:] == owner[:-1]))
+        owner, step = self.owner, np.diff(self.mjd)
+        own = owner[1:] == owner[:-1]
         disordered = np.zeros(len(self), dtype=bool)
-        disordered[owner[wrong]] = True
-        if not len(wrong):
+        disordered[owner[np.flatnonzero((step < 0) & own)]] = True
+        place = np.empty(max(len(self.bands), 1), dtype=np.int64)
+        place[np.lexsort((np.array(self.bands), self.wavelengths))] = np.arange(len(self.bands))
+        tied = np.flatnonzero((step == 0) & own)
+        apart = place[self.band[tied + 1]] - place[self.band[tied]]
+        swapped = (apart < 0) | ((apart == 0) & (self.flux[tied + 1] < self.flux[tied]))
+        if not disordered.any() and not swapped.any():
             return self, disordered
-        order = np.lexsort((self.mjd, owner))
+        order = np.lexsort((self.phot_flag, self.flux_err, self.flux, place[self.band], self.mjd, owner))
         return replace(self, **{name: getattr(self, name)[order] for name in EPOCH_COLUMNS}), disordered
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,7 +24,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayo
 from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import known_layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import RowsReading
-from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import form_of, known_layout, look_at
+from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
 
 
 def source_with(reader: CurveReader, path: Path, layout: TableLayout, names: list[str]) -> CurveSource:
@@ -74,8 +73,11 @@ class BrokerReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        choose = partial(known_layouts, form=form_of(source.path))
-        yield from RowsReading(source, choose, account, wavelengths, zero_point).tables()
+        yield from RowsReading(source, _known, account, wavelengths, zero_point).tables()
+
+
+def _known(rows: Rows, path: Path) -> tuple[TableLayout, ...]:
+    return tuple(known_layouts(rows, form=form_of(path)))
 
 
 READERS: tuple[CurveReader, ...] = (BrokerReader(),)

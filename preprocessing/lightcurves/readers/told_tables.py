@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -44,7 +44,7 @@ class GuessedReader:
         yield from RowsReading(source, _guessed, account, wavelengths, zero_point).tables()
 
 
-def _guessed(rows: Rows) -> tuple[TableLayout, ...]:
+def _guessed(rows: Rows, _: Path) -> tuple[TableLayout, ...]:
     return tuple(one.layout for one in guesses(rows) if not one.lacks)
 
 
@@ -81,7 +81,10 @@ class MappedReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        yield from RowsReading(source, self.maps.that_fit, account, wavelengths, zero_point, self._names).tables()
+        yield from RowsReading(source, self._fitting, account, wavelengths, zero_point, self._names).tables()
+
+    def _fitting(self, rows: Rows, _: Path) -> Sequence[TableLayout]:
+        return self.maps.that_fit(rows)
 
 
 READERS: tuple[CurveReader, ...] = (GuessedReader(),)

@@ -12,6 +12,8 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.names import bare, word
 
 DEEPEST = 8
 ROWS = ("candidate", "diaSource")  # the one measurement that a packet is of, beside its history
+PACKET = "_packet"  # when that measurement was made, said of all rows of its packet: those of later packets are newer
+_MADE = ("jd", "midpointMjdTai", "midPointTai", "mjd")
 # Names of columns that say as often something else.
 _WEAK = frozenset(("id", "key", "identifier", "source", "name", "event", "target", "star", "object"))
 
@@ -65,6 +67,9 @@ def groups_in(document: Any, place: str = "", about: Mapping[str, Any] | None = 
         yield Group(place, columnar, said)
         return
     inner = {str(key): value for key, value in document.items() if isinstance(value, dict | list)}
+    for one in (inner[key] for key in ROWS if key in inner):
+        if isinstance(one, dict):
+            said[PACKET] = next((one[name] for name in _MADE if name in one), None)
     for key, value in inner.items():  # what stands beside the rows, one level down: meta, objectData
         if isinstance(value, dict) and key not in ROWS and not _has_rows(value) and _columnar(value) is None:
             said = {**facts(value), **said}

@@ -20,6 +20,7 @@ from astrid_ml.preprocessing.lightcurves.curves.missing import OTHER_FEATURES, s
 from astrid_ml.preprocessing.lightcurves.curves.source import Wavelengths
 from astrid_ml.preprocessing.lightcurves.curves.systems import offsets_to_ab, system_in
 from astrid_ml.preprocessing.lightcurves.curves.variability import variability_of
+from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import PACKET
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.names import (
     error_factor,
@@ -75,7 +76,10 @@ def epochs_of(
         if role in roles:
             said = rows.column(roles[role])
             out[role] = said.to_numpy(dtype=object) if role == "label" else _numbers(rows, roles[role], lenient=True)
-    out["rank"] = 0 if layout.detections else 1
+    # A limit beside a flux of the same epoch says less than the flux; of fluxes the newest packet's counts.
+    out["rank"] = np.where(measured, 0 if layout.detections else 1, 2)
+    if PACKET in rows.table:
+        out["processed"] = pd.to_numeric(rows.table[PACKET], errors="coerce")
     account.counts["rows_of_unknown_filter"] += int(out["band"].isna().sum())
     if not layout.detections and "detected" not in roles:
         account.counts["rows_without_flag_of_detection"] += len(out)

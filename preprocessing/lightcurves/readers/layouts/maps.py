@@ -9,6 +9,7 @@ from typing import Any
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import PACKET
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import Guess, guesses, shown
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import ROLES, FileForm, TableLayout, layouts
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, form_of, known_layout, look_at
@@ -176,7 +177,7 @@ def shown_of(path: Path, maps: ColumnMaps = NO_MAPS, meant: bool = True) -> tupl
         told = maps.that_fit(rows) or known_layouts(rows, form)
         if told:
             used = {name for one in told for names in one.columns.values() for name in names}
-            rest = tuple(str(n) for n in rows.table if str(n) not in used)
+            rest = tuple(str(n) for n in rows.table if str(n) not in {*used, PACKET})
             return tuple(Shown(_narrowed(one, rows), (), rest, True) for one in told)
         found = guesses(rows)
         near = not meant and bool({"time", "flux", "mag"} & set(found[0].layout.columns))

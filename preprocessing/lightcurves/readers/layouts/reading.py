@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import (
     with_times,
     with_truth,
 )
+from astrid_ml.preprocessing.lightcurves.readers.layouts.documents import PACKET
 from astrid_ml.preprocessing.lightcurves.readers.layouts.guess import GUESSED
 from astrid_ml.preprocessing.lightcurves.readers.layouts.layout import TableLayout
 from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of, name_of, objects_of, wavelengths_for
@@ -31,7 +32,7 @@ from astrid_ml.printable import printable
 HELD = 1_000_000  # epochs that are held at a time
 FIX = ". To fix it: "
 AGAIN = "its rows do not stand together; the first are kept"
-Choose = Callable[[Rows], Sequence[TableLayout]]
+Choose = Callable[[Rows, Path], Sequence[TableLayout]]
 _Key = tuple[str | None, str | None]
 
 
@@ -85,7 +86,7 @@ def _refuse_several(rows: Rows, layout: TableLayout) -> None:
     if layout.name != GUESSED or "object" in roles:  # who writes a map says what an object is
         return
     table = rows.table.reset_index(drop=True)
-    used = {*roles.values()}
+    used = {*roles.values(), PACKET}
     sky = [roles[role] for role in ("ra", "dec") if role in roles and roles[role] in table]
     places = table[sky].apply(pd.to_numeric, errors="coerce") if len(sky) == 2 else None
     unused = table[[name for name in table if name not in used]]
@@ -99,8 +100,8 @@ class RowsReading:
 
     Args:
         source: its files.
-        choose: the layouts of some rows: one, or one for each filter whose column they have; none where they are no
-            light curves.
+        choose: the layouts of some rows of a file: one, or one for each filter whose column they have; none where they
+            are no light curves.
         account: gets what is left out.
         wavelengths: the user's, by band.
         zero_point: of fluxes that do not tell theirs.
@@ -139,7 +140,7 @@ class RowsReading:
         folder = folder_that_names(path)
         owner = path.name.split(".", 1)[0] if folder is None else folder
         for rows in rows_in(path, self.names(path)):
-            chosen = self.choose(rows)
+            chosen = self.choose(rows, path)
             if not chosen:
                 self.account.counts["rows_of_other_tables_in_a_file"] += len(rows.table)
                 continue

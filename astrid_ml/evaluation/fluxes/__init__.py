@@ -1,0 +1,1 @@
+"""How well hidden epochs of light curves are foreseen."""
