@@ -9,10 +9,10 @@ import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.intervals import mean_interval
 from astrid_ml.evaluation.prevalence import too_rare
 from astrid_ml.evaluation.prior import assumed_of, at_own_share
 from astrid_ml.evaluation.result import EvaluationResult, has
+from astrid_ml.metrics.means import loss_interval
 from astrid_ml.types import Floats, Mask
 
 LOSSES = {"nll": cal.log_losses, "brier": cal.squared_errors}
@@ -74,7 +74,8 @@ def effect_of(loss: str, before: Floats, after: Floats, groups: object, bootstra
         >>> round(found.before, 3), round(found.change, 3), found.alarm
         (0.2, 0.0, '')
     """
-    interval = bootstrap.interval(bootstrap.means(after - before, groups))
+    several = len(pd.unique(np.asarray(groups))) > 1
+    interval = bootstrap.interval(bootstrap.means(after - before, groups)) if several else None
     return Effect(loss, float(before.mean()), float(after.mean()), interval)
 
 
@@ -110,7 +111,7 @@ def calibration_metrics(result: EvaluationResult, known: pd.DataFrame, bootstrap
         for name, losses in LOSSES.items():
             values = losses(p, truth)
             result.metrics[name + suffix] = float(values.mean())
-            ends = mean_interval(values, known["group_id"], bootstrap.level)
+            ends = loss_interval(values, known["group_id"], bootstrap.level)
             if ends is not None:
                 result.intervals[name + suffix] = ends
         result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)

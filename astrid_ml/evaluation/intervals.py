@@ -199,30 +199,6 @@ def independent_samples(values: Floats, codes: Ints, level: float) -> float:
     return float(np.clip(few * mean * (1 - mean) / max(variance, EDGE**2), min(1.0, known), n))
 
 
-def mean_interval(values: Floats, groups: object, level: float = 0.95) -> Interval | None:
-    """The interval of a mean of losses, by the spread between groups and Student's quantile.
-
-    Args:
-        values: (n,).
-        groups: (n,), any values.
-        level: of the interval.
-
-    Returns:
-        Its ends; None of fewer than two groups.
-    """
-    from scipy.stats import t
-
-    codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-    count = len(np.unique(codes))
-    if count < 2:
-        return None
-    mean = float(values.mean())
-    between = np.bincount(codes, weights=values - mean)
-    error = float(np.sqrt(count / (count - 1) * (between**2).sum())) / len(values)
-    reach = -float(t.ppf((1 - level) / 2, count - 1)) * error
-    return mean - reach, mean + reach
-
-
 def decision_intervals(chosen: Mask, labels: Mask, groups: pd.Series, level: float) -> dict[str, Interval]:
     """Of precision, recall, their F1, accuracy and the rates of both errors: exact, however near they are to 0 or 1.
 

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.calibration import logits_of
+from astrid_ml.evaluation.calibration import EDGE
 from astrid_ml.metrics.binary import CurveSteps, UndefinedError, steps
 from astrid_ml.types import Floats, Ints, Mask
 
+TINY = 1e-300  # the least probability
 POINTS = 400  # kept of a curve of counts, for each class
 ASSUMED = "assumed_prevalence"  # the column of predictions whose probabilities hold for another share
 FITTED = "fitted_prevalence"  # and the share that they were fitted at
@@ -56,9 +57,11 @@ def moved(probability: Any, before: float, after: float) -> Floats:
         >>> moved([0.5, 0.99], 0.5, 0.01).round(4).tolist()  # odds of 99 against prior odds of 1/99
         [0.01, 0.5]
     """
-    from scipy.special import expit
+    from scipy.special import expit, logit
 
-    out: Floats = expit(moved_odds(logits_of(probability), before, after))
+    # Beyond what calibration keeps: of a rare sky the probabilities are small, and stay different from each other.
+    odds = logit(np.clip(np.asarray(probability, dtype=np.float64), TINY, 1 - EDGE))
+    out: Floats = expit(moved_odds(odds, before, after))
     return out
 
 
@@ -166,12 +169,14 @@ def at_own_share(known: pd.DataFrame) -> pd.DataFrame:
     their labels come from another mixture. Moved to that of the labels, calibration is judged by what it does.
 
     Args:
-        known: labelled predictions; as they are where no share was assumed, or a class is absent.
+        known: labelled predictions; as they are where no share was assumed, as they were fitted where all labels
+            are of one class.
     """
     assumed = assumed_of(known)
-    own = float((known["label"].to_numpy(dtype=np.float64) > 0).mean()) if len(known) else 0.0
-    if assumed is None or FITTED not in known or not 0 < own < 1:
+    if assumed is None or FITTED not in known or not len(known):
         return known
+    own = float((known["label"].to_numpy(dtype=np.float64) > 0).mean())
+    own = own if 0 < own < 1 else float(known[FITTED].iloc[0])
     return known.assign(
         probability=moved(known["probability"], assumed, own),
         score=moved(known["score"], float(known[FITTED].iloc[0]), own),

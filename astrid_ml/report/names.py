@@ -16,7 +16,7 @@ METRICS = {
     "aucpr_at_1_in_100": "AUCPR where 1 in 100 is real",
     "aucpr_at_prevalence": "AUCPR at the assumed prevalence",
     "precision_at_prevalence": "precision at the assumed prevalence",
-    "observed_over_predicted": "real ones over the sum of probabilities",
+    "observed_over_predicted": "real ones over what the probabilities promise",
     "baseline_column_aucpr": "AUCPR of the best single column",
     "aucpr_minus_baseline_column": "AUCPR less that of the best single column",
     "baseline_trees_aucpr": "AUCPR of boosted trees",

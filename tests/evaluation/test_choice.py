@@ -132,6 +132,11 @@ def test_a_harm_that_may_be_chance_says_so() -> None:
     assert "it may be chance" in effect_of("nll", before, after, np.arange(50), Bootstrap(200)).alarm
 
 
+def test_one_group_has_no_interval() -> None:
+    found = effect_of("nll", np.array([0.1, 0.2]), np.array([0.2, 0.4]), ["a", "a"], Bootstrap(200))
+    assert found.interval is None and "too few groups" in found.alarm
+
+
 def test_the_calibration_error_is_never_below_zero_and_its_excess_has_its_own_name() -> None:
     judge = BinaryJudge(cal.Temperature(), MaxF1(), BinaryEvaluation(Bootstrap(20), ()))
     result = judge.evaluate(judge.apply(table(11, 3000, 1.0), judge.fit(table(12, 3000, 1.0))))

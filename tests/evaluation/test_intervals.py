@@ -15,13 +15,13 @@ from astrid_ml.evaluation.intervals import (
     area_interval,
     decision_intervals,
     effective,
-    mean_interval,
     missed_interval,
     moved_precision_interval,
     proportion_interval,
     roc_interval,
 )
 from astrid_ml.metrics.binary import UndefinedError
+from astrid_ml.metrics.means import loss_interval, mean_interval
 
 # Of two normal distributions, by numerical integration in benchmarks/coverage.py: the shift that gives the AUCPR.
 CASES = [(1000, 100, 3.3830, 0.95), (2000, 20, 3.8535, 0.90)]
@@ -199,3 +199,24 @@ def test_a_mean_loss_has_the_interval_of_its_groups() -> None:
     reach = float(t.isf(0.025, 5)) * values.std(ddof=1) / np.sqrt(6)
     assert (low, high) == pytest.approx((2.5 - reach, 2.5 + reach))
     assert mean_interval(values, np.zeros(6)) is None
+
+
+def test_the_interval_of_a_loss_is_never_below_zero_and_knows_of_one_more_bad_case() -> None:
+    """Case: log-loss -.0013 to .0250; of many losses alike it is the symmetric one."""
+    rare = np.r_[np.full(1990, 1e-3), np.full(10, 2.0)]
+    low, high = loss_interval(rare, np.arange(2000)) or (0, 0)
+    symmetric = mean_interval(rare, np.arange(2000)) or (0, 0)
+    assert 0 < symmetric[0] < low < rare.mean() and high > symmetric[1]
+    many = np.random.default_rng(0).exponential(1.0, 40_000)
+    assert loss_interval(many, np.arange(40_000)) == pytest.approx(mean_interval(many, np.arange(40_000)), rel=2e-3)
+    assert loss_interval(rare, np.zeros(2000)) is None and loss_interval(np.zeros(9), np.arange(9)) is None
+
+
+def test_the_interval_of_a_rare_loss_holds_the_truth_more_often_than_the_symmetric_one() -> None:
+    random, held = np.random.default_rng(1), np.zeros(2)
+    for _ in range(400):
+        losses = np.where(random.random(2000) < 0.008, random.exponential(0.8, 2000), random.exponential(2e-3, 2000))
+        for which, kind in enumerate((loss_interval, mean_interval)):
+            low, high = kind(losses, np.arange(2000)) or (0, 0)
+            held[which] += low <= 0.008 * 0.8 + 0.992 * 2e-3 <= high
+    assert held[0] > 0.92 * 400 and held[0] > held[1]

@@ -115,6 +115,25 @@ def test_calibration_is_judged_at_the_share_of_the_labels(share: float, assumed:
     assert "judged at the share of real ones of this sample" in result.remarks[0]
 
 
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_labels_of_one_class_are_judged_as_calibration_was_fitted(label: float) -> None:
+    """Case: with real samples alone the prior was taken for harm that calibration does."""
+    test = sky(4000, 0.2, 6).pipe(sharper)
+    test = test[test["label"] == label].reset_index(drop=True)
+    fit = sharper(sky(20_000, 0.2, 5))
+    plain, rare = (judge(prevalence=share) for share in (None, 1 / 128))
+    found = [one.evaluate(one.apply(test, one.fit(fit))) for one in (plain, rare)]
+    assert found[1].metrics["nll_change"] == pytest.approx(found[0].metrics["nll_change"], rel=1e-6)
+
+
+def test_what_calibration_does_depends_on_no_assumed_share() -> None:
+    """Case: probabilities of a sky of one in a million were cut off before they were moved back."""
+    test, fit = sky(20_000, 0.1, 7).pipe(sharper), sharper(sky(20_000, 0.2, 5))
+    found = [one.evaluate(one.apply(test, one.fit(fit))) for one in (judge(prevalence=s) for s in (0.1, 1e-6))]
+    for name in ("nll", "brier", "ece", "nll_uncalibrated"):
+        assert found[1].metrics[name] == pytest.approx(found[0].metrics[name], rel=1e-3)
+
+
 def sharper(table: pd.DataFrame) -> pd.DataFrame:
     """Scores of half the temperature, at the share that they are said to hold for."""
     return table.assign(score=expit(2 * APART * (table["x"] - APART / 2)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.calibration import calibration_error_intervals, moved_ends
-from astrid_ml.evaluation.intervals import Interval, mean_interval, proportion_interval
+from astrid_ml.evaluation.intervals import Interval, proportion_interval
 from astrid_ml.evaluation.tree.calibration import absent_nodes
 from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval, macro_roc_interval
 from astrid_ml.evaluation.tree.metrics import (
@@ -24,6 +24,7 @@ from astrid_ml.evaluation.tree.metrics import (
 from astrid_ml.evaluation.tree.remarks import guesses
 from astrid_ml.evaluation.tree.views import View
 from astrid_ml.metrics.binary import roc_auc
+from astrid_ml.metrics.means import loss_interval
 from astrid_ml.types import Floats, Mask
 
 ECE_MINIMUM = 5000
@@ -66,7 +67,7 @@ def level_intervals(view: View, measured: Mapping[str, Any], bootstrap: Bootstra
         found["macro_f1"] = bootstrap.interval(drawn)
         found["macro_aucpr"] = macro_area_interval(view.p, view.y, view.group, level)
         found["macro_roc_auc"] = macro_roc_interval(view.p, view.y, view.group, level)
-    found |= {name: mean_interval(values, view.group[there], level) for name, values in losses.items() if len(values)}
+    found |= {name: loss_interval(values, view.group[there], level) for name, values in losses.items() if len(values)}
     for name, (low, high) in calibration_error_intervals(view.p.max(axis=1), right, view.group, level).items():
         if measured[name] is not None:
             found[name] = moved_ends(name, measured[name], low, high)

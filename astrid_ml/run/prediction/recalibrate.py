@@ -19,8 +19,8 @@ from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.calibration import log_losses
 from astrid_ml.evaluation.choice import parts_of
-from astrid_ml.evaluation.intervals import mean_interval
 from astrid_ml.evaluation.judge import Judge
+from astrid_ml.metrics.means import mean_interval
 from astrid_ml.run.prediction.domain import fit_validity, simulated_of
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.types import Ints
