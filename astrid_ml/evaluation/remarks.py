@@ -54,8 +54,8 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
             )
     if metrics.get("set_given") == 0:
         said.append(
-            "No sample has a prediction set: within each mission validation has too few objects of a class (30 by default), or "
-            "the missions were not trained on."
+            "No sample has a prediction set: within each mission validation has too few objects of a class (30 by "
+            "default), or the missions were not trained on."
         )
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
