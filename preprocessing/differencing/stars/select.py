@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.differencing.stars.widths import FLOOR, adaptive_wi
 from astrid_ml.types import Count, Floats, Ints, InUnits, Mask, NonNegative, Positive, Whole
 
 _ENOUGH = 3  # stars of both images; fewer are no reason to leave out those of one
+_SHARE = 4  # of a crowd of one image that the other must call stars too, one in so many
 _FEW = 8  # stars alone; with fewer, those with neighbours further away serve too, and fainter ones
 _FAINTER = 3.0  # by which the least signal-to-noise is divided then
 _FEW_BAD = 0.05  # of the pixels around a star
@@ -113,8 +114,8 @@ class SelectStars:
         if other is not None:
             near, partner = partners(sources, other)
             good &= near
-            star_there = self._compact(other, self._plain(other.table) & partners(other, sources)[0])[0]
-            good, distinct = self._agreed(sources, good, near & np.append(star_there, False)[partner])
+            star_there, crowd_there = self._compact(other, self._plain(other.table) & partners(other, sources)[0])
+            good, distinct = self._agreed(sources, good, near & np.append(star_there, False)[partner], crowd_there)
         else:
             compact, distinct = self._compact(sources, good)
             good &= compact
@@ -134,14 +135,20 @@ class SelectStars:
         stars: pd.DataFrame = table[good].head(self.max_stars).reset_index(drop=True)
         return stars.assign(distinct=distinct)
 
-    def _agreed(self, sources: Sources, good: Mask, there: Mask) -> tuple[Mask, bool]:
+    def _agreed(self, sources: Sources, good: Mask, there: Mask, crowd_there: bool) -> tuple[Mask, bool]:
         """Stars of both images; where hardly any are, those of the image whose stars are the sharper ones here."""
         compact, distinct = self._compact(sources, good)
         own, theirs, width = good & compact, good & there, sources.table["width"].to_numpy()
-        if int((own & there).sum()) >= _ENOUGH:
+        both = int((own & there).sum())
+        # a handful of a crowd: the other image took something else for its stars
+        if both >= _ENOUGH and (not distinct or both * _SHARE >= int(own.sum())):
             return own & there, distinct
+        if crowd_there and not distinct and int(theirs.sum()) >= _ENOUGH:  # here rays are sharper than the stars
+            same = theirs & (np.abs(width / np.median(width[theirs]) - 1) < self.locus)
+            if int(same.sum()) >= _ENOUGH:
+                return same, True
         # one or two that the other image calls stars are no reason to leave a crowd
-        told = theirs.any() and own.any() and (not distinct or int(theirs.sum()) >= _ENOUGH)
+        told = theirs.any() and own.any() and (not distinct or int(theirs.sum()) >= max(_ENOUGH, 2 * both))
         if told and np.median(width[theirs]) < np.median(width[own]):
             return theirs, False
         return own, distinct

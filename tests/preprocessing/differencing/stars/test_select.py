@@ -10,6 +10,7 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.pixels.profiles import gaussian_stamp
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
 from astrid_ml.preprocessing.differencing.stars.select import SelectStars, Sources, find_sources
+from astrid_ml.types import Floats, Mask
 
 _SIZE, _EVERY = 320, 40  # px
 
@@ -49,5 +50,30 @@ def test_a_crowd_is_not_left_for_one_or_two_sharper_sources(stars_there: int, cr
     width = np.concatenate([np.full(stars_there, 1.2), random.normal(1.65, 0.01, crowd), galaxies])
     table = pd.DataFrame({"width": width, "width_err": 0.01})
     there = np.arange(len(width)) < stars_there
-    chosen, _ = SelectStars()._agreed(Sources(table, torch.zeros(1, 1)), np.ones(len(width), dtype=bool), there)
+    chosen, _ = SelectStars()._agreed(Sources(table, torch.zeros(1, 1)), np.ones(len(width), dtype=bool), there, False)
     assert int(chosen.sum()) == kept
+
+
+def agreed(width: Floats, there: Mask, crowd_there: bool) -> tuple[Mask, bool]:
+    table = pd.DataFrame({"width": width, "width_err": 0.01})
+    good = np.ones(len(width), dtype=bool)
+    return SelectStars()._agreed(Sources(table, torch.zeros(1, 1)), good, there, crowd_there)
+
+
+def test_a_crowd_is_not_left_for_the_few_of_it_that_the_other_image_knows() -> None:
+    """Case: 26 stars of a crowd, of which the other image, deep and full of galaxies, called three stars."""
+    random = np.random.default_rng(5)
+    width = np.concatenate([random.normal(2.2, 0.01, 60), random.uniform(2.8, 5.0, 32)])
+    chosen, distinct = agreed(width, np.arange(92) < 3, False)
+    assert distinct and chosen[:60].all() and chosen.sum() == 60
+    chosen, distinct = agreed(width, np.arange(92) < 30, False)
+    assert distinct and chosen.sum() == 30
+
+
+def test_stars_that_the_other_image_knows_are_found_below_sharper_rays() -> None:
+    """Case: one ray of half the stars' width was the sharpest source, and 18 stars were left for it."""
+    random = np.random.default_rng(6)
+    width = np.concatenate([random.normal(2.1, 0.05, 18), [0.63, 0.77], random.uniform(2.8, 5.0, 32)])
+    there = (np.arange(52) < 18) | (np.arange(52) == 19)
+    chosen, distinct = agreed(width, there, True)
+    assert distinct and chosen[:18].all() and chosen.sum() == 18
