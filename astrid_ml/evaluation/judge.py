@@ -191,8 +191,8 @@ class BinaryJudge:
         wrong = known["decision"].astype(int) != label
         on = known["probability"] if known["probability"].notna().any() else score
         chosen = {
-            "Bogus that the model is surest are real": known[wrong & (label == 0)].nlargest(most, "score"),
-            "Real ones that the model is surest are bogus": known[wrong & (label == 1)].nsmallest(most, "score"),
+            "Bogus that were called real, the highest scores": known[wrong & (label == 0)].nlargest(most, "score"),
+            "Real ones that were called bogus, the lowest scores": known[wrong & (label == 1)].nsmallest(most, "score"),
             "Nearest to the threshold": known.assign(_d=(on - known["threshold"]).abs()).nsmallest(most, "_d"),
         }
         return {

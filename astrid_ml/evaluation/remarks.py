@@ -29,8 +29,8 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
         verb = "are" if share.startswith("all") else "is"
         said.append(
             f"Probabilities and the threshold are for a sky where {share} {verb} real. The bogus are taken to be "
-            "the same mixture as on validation, only more of them. Calibration is judged at the share of real ones of "
-            "this sample, to which scores and probabilities are moved."
+            "the same mixture as on validation, whatever their number. Calibration is judged at the share of real ones "
+            "of this sample, to which scores and probabilities are moved."
         )
     metrics, prevalence = result.metrics, result.metrics["prevalence"]
     ap, recall = metrics.get("aucpr"), metrics.get("recall")

@@ -24,7 +24,7 @@ METRICS = {
     "baseline_macro_f1": "macro-F1 of boosted trees on features",
     "macro_f1_minus_baseline": "macro-F1 less that of boosted trees on features",
     "prevalence": "prevalence (AUCPR of a guess)",
-    "end_to_end_completeness": "end-to-end completeness (detected and called real, of all known sources)",
+    "end_to_end_completeness": "end-to-end completeness (share detected in all fields, times share called real here)",
     "roc_auc": "ROC AUC",
     "precision": "precision",
     "recall": "recall",

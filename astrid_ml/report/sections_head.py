@@ -167,7 +167,9 @@ def alarms(report: RunReport) -> list[str]:
 def said_of_sealed(sealed: Mapping[str, Any]) -> str:
     """That these are the sealed samples, and for the how many-th time they are judged."""
     if sealed["opening"] == 1:
-        return f"The sealed test set, {sealed['samples']} samples, judged for the first time."
+        return (
+            f"The sealed test set, {sealed['samples']} samples, judged for the first time that this dataset knows of."
+        )
     said = (
         f"The sealed test set was opened before: this is opening {sealed['opening']}, the first was {sealed['first']}."
     )

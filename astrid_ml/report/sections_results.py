@@ -129,8 +129,7 @@ def _cell(count: float, share: float | None) -> tuple[str, float | None]:
 def _prevalence(found: pd.DataFrame) -> TableView:
     shown: dict[str, list[str]] = {
         "real": [
-            ("here: " if place == 0 else "") + (f"1 in {show(round(1 / p, 1))}" if p > 0 else "none")
-            for place, p in enumerate(found["prevalence"].astype(float))
+            ("here: " if place == 0 else "") + _in_words(p) for place, p in enumerate(found["prevalence"].astype(float))
         ]
     }
     for name, title, stem in (("aucpr", "AUCPR", "aucpr"), ("precision_at_threshold", "precision", "precision")):
@@ -140,11 +139,23 @@ def _prevalence(found: pd.DataFrame) -> TableView:
             for (value, low, high), why in zip(cells, found[f"{stem}_why"], strict=True)
         ]
     caption = (
-        "The same scores where real ones are rarer, with 95 % intervals; precision is at the threshold. It is taken "
-        "that the bogus there are the same mixture as here, only more of them. Numbers end where fewer than ten bogus "
-        "carry them: an AUCPR at 1 in 1,000 needs ten thousand in all, a precision ten above the threshold."
+        "The same scores at other shares of real ones, with 95 % intervals; precision is at the threshold. It is taken "
+        "that the bogus there are the same mixture as here, only of another number. Numbers end where fewer than ten "
+        "bogus carry them: an AUCPR at 1 in 1,000 needs ten thousand in all, a precision ten above the threshold."
     )
     return table(pd.DataFrame(shown), caption)
+
+
+def _in_words(share: float) -> str:
+    """One in so many, or all but so many.
+
+    Example:
+        >>> _in_words(0.015), _in_words(0.999), _in_words(0.0)
+        ('1 in 66.7', 'all but 1 in 1,000', 'none')
+    """
+    if share > 0.9:
+        return f"all but 1 in {show(round(1 / (1 - share), 1))}" if share < 1 else "all"
+    return f"1 in {show(round(1 / share, 1))}" if share > 0 else "none"
 
 
 def _thresholds(found: pd.DataFrame, own: float | None) -> TableView:

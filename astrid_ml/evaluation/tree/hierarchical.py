@@ -15,7 +15,7 @@ from astrid_ml.evaluation.effect import effect_of
 from astrid_ml.evaluation.rankings import Ranking
 from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.evaluation.tree.applied import BRIEF, SEEN, WINDOW, age_of, answers, nodes_of, nodes_of_members
-from astrid_ml.evaluation.tree.baseline import TreeBaseline, put_baseline
+from astrid_ml.evaluation.tree.baseline import OF_METRIC, TreeBaseline, put_baseline
 from astrid_ml.evaluation.tree.calibration import absent_nodes, fit_nodes, joined_nodes
 from astrid_ml.evaluation.tree.figures import figure_over_days, figure_precision_recall, figure_tree_confusion
 from astrid_ml.evaluation.tree.intervals import LEAST
@@ -154,7 +154,8 @@ class HierarchicalJudge:
         if len(days):
             result.figures["Metrics over days"] = lambda: figure_over_days(table)
             self._shown(tree, result, known, nodes[nodes >= 0], shown, ranked, matrices)
-        return with_reasons(result, f"fewer than {LEAST} objects, or too few of a class")
+        plain = {name: "not computed" for name in result.metrics if OF_METRIC in name or "/set_" in name}
+        return with_reasons(result, f"fewer than {LEAST} objects, or too few of a class", plain)
 
     def notable(self, predictions: pd.DataFrame, most: int) -> dict[str, pd.DataFrame]:
         """At the headline's window: the most certain mistakes, and the objects that the model knows least about."""

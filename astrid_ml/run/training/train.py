@@ -208,7 +208,8 @@ def over_values(judge: Judge, test: pd.DataFrame, column: str) -> list[str]:
     if column not in test:
         return []
     count = test[column].nunique()
-    said = f"The test set is {count} {column}s: the intervals are for new objects within them, not for new {column}s."
+    these, them = (f"{count} {column}s", "them") if count > 1 else (f"one {column}", "it")
+    said = f"The test set is {these}: the intervals are for new objects within {them}, not for new {column}s."
     known = test[test["label"].notna()]
     ranked = isinstance(judge, HasPurpose) and judge.purpose == "binary" and known["label"].nunique() == 2
     ends = area_interval(known["score"], known["label"], known[column]) if ranked else None
