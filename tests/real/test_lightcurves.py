@@ -57,12 +57,13 @@ def test_values_equal_an_independent_reading(real_data: Path, name: str, count: 
     phot = Table.read(folder / f"{name}_PHOT.FITS.gz", hdu=1)
     whole = {key: np.asarray(phot[key]) for key in ("MJD", "FLUXCAL", "FLUXCALERR", "PHOTFLAG")}
     names = np.array([str(value).strip().split("/")[-1] for value in phot["BAND"]])
-    ordered = sorted(zip(table.wavelengths.tolist(), table.bands, strict=True))
-    waves = {band: place for place, (_, band) in enumerate(ordered)}
+    known = [np.inf if np.isnan(wave) else wave for wave in table.wavelengths.tolist()]
+    waves = {band: place for place, (_, band) in enumerate(sorted(zip(known, table.bands, strict=True)))}
     for i in range(count):
         rows = np.arange(head["PTROBS_MIN"][i] - 1, head["PTROBS_MAX"][i])
         # epochs of one time stand by their wavelengths, whatever the file's order of them
-        rows = rows[np.lexsort((whole["FLUXCAL"][rows], [waves[name] for name in names[rows]], whole["MJD"][rows]))]
+        place = np.array([waves[name] for name in names[rows]])
+        rows = rows[np.lexsort((whole["FLUXCAL"][rows], place, whole["MJD"][rows]))]
         mine = slice(table.offsets[i], table.offsets[i + 1])
         read: dict[str, np.ndarray] = {
             "MJD": table.mjd,
