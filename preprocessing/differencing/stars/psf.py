@@ -204,8 +204,6 @@ def _round(
     common = common if many and unlike(common, psf) else torch.zeros_like(common)
     off, share = residual - flux[:, None, None] * common, _FLATNESS * (own + flux[:, None, None] * common)
     good &= off.abs() < _CLIP * (noise + share.square()).sqrt()
-    if not many:  # of few stars one halo of a neighbour, faint in each pixel, would be the PSF's
-        good &= _mean_around(off) < _CLIP * (_mean_around(noise) / 9 + share.square()).sqrt()
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
     level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
@@ -215,11 +213,6 @@ def _round(
     scatter = (weight.square() * noise / flux.clamp_min(1e-9)[:, None, None].square()).sum(0).sqrt() / total
     psf = shrink(stack, scatter, many)
     return centred(psf / psf.sum()), x, y
-
-
-def _mean_around(stamps: Tensor) -> Tensor:
-    """The mean of 3 x 3 pixels around each, of (n, k, k)."""
-    return torch.nn.functional.avg_pool2d(stamps[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
 
 
 def centred(psf: Tensor) -> Tensor:
