@@ -70,9 +70,8 @@ def test_set(folder: Path) -> MemorySource:
     return writer.source()
 
 
-def judged(checkpoint: Path, source: MemorySource) -> dict[str, Any]:
-    """Metrics over all windows, objects a second, and the leaf that each object is called at ``DAY``."""
-    model = load_checkpoint(checkpoint)
+def judged(model: LoadedModel, source: MemorySource) -> dict[str, Any]:
+    """Metrics over all windows, and the leaf that each object is called at ``DAY``."""
     judge: HierarchicalJudge = build(model.record.config["evaluation"])
     table = model.score(source, np.arange(len(source.index), dtype=np.int64))
     index = source.index[["id", "group_id", "label"]].iloc[table["row"].to_numpy()].reset_index(drop=True)
@@ -83,7 +82,7 @@ def judged(checkpoint: Path, source: MemorySource) -> dict[str, Any]:
     at = told[told["days"] == DAY].sort_values("row")
     called = at[[f"p_{name}" for name in leaves]].to_numpy().argmax(axis=1)
     true = [leaves.index(judge.tree.node_of_label[label]) for label in at["label"]]
-    return {"metrics": kept, "objects_per_second": speed(model), "called": called.tolist(), "true": true}
+    return {"metrics": kept, "called": called.tolist(), "true": true}
 
 
 def speed(model: LoadedModel, count: int = 1024, epochs: int = 60) -> float:
@@ -122,7 +121,9 @@ def summary(cells: dict[tuple[int, int, str], dict[str, Any]]) -> pd.DataFrame:
         for _ in range(DRAWS):
             chosen = random.integers(count, size=count)
             drawn.append(
-                np.mean([_f1(cells[size, s, "hybrid"], chosen) - _f1(cells[size, s, better], chosen) for s in seeds])
+                np.mean(
+                    [scored(cells[size, s, "hybrid"], chosen) - scored(cells[size, s, better], chosen) for s in seeds]
+                )
             )
         low, high = np.quantile(drawn, [0.025, 0.975])
         row = {"objects": size, "seeds": len(seeds), **{name: np.mean(values) for name, values in own.items()}}
@@ -134,7 +135,8 @@ def summary(cells: dict[tuple[int, int, str], dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _f1(cell: dict[str, Any], chosen: np.ndarray) -> float:
+def scored(cell: dict[str, Any], chosen: np.ndarray) -> float:
+    """Macro-F1 of chosen test objects."""
     true, called = np.array(cell["true"])[chosen], np.array(cell["called"])[chosen]
     return float(macro_f1(confusion_matrix(true, called, max(*cell["true"], *cell["called"]) + 1)) or 0.0)
 
@@ -153,7 +155,8 @@ def main() -> None:
                     continue
                 source = source or test_set(folder)
                 run, started = folder / f"run-{size}-{seed}-{model}", time.perf_counter()
-                found = judged(train(run, size, seed, model), source)
+                trained = load_checkpoint(train(run, size, seed, model))
+                found = judged(trained, source) | {"objects_per_second": speed(trained)}
                 found["seconds"] = time.perf_counter() - started
                 file.with_suffix(".part").write_text(json.dumps(found))
                 file.with_suffix(".part").replace(file)

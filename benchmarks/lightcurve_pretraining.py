@@ -29,20 +29,13 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.api import load_checkpoint
-from astrid_ml.build import build
-from astrid_ml.contracts.columns import rows_of
-from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge
-from astrid_ml.evaluation.tree.metrics import confusion_matrix, macro_f1
-from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
+from benchmarks.lightcurve_features import ALIKE, DRAWS, judged, scored, test_set
 
-DAY, DRAWS, TEST, TEST_SEED = 64.0, 500, 4000, 100
 SIZES = {1000: (16, 80, 0.98), 10**9: (64, 40, 0.98)}  # up to so many objects: batch, epochs, averaging of weights
-ALIKE = ["experiment=lightcurves_sim", "simulate.templates=50"]
 
 
-def train(folder: Path, size: int, seed: int, way: str, given: tuple[str, str]) -> Path:
-    """The run of a cell."""
+def train(folder: Path, size: int, seed: int, way: str, given: tuple[str, str]) -> None:
+    """Leave the run of a cell."""
     batch, epochs, averaging = next(found for most, found in SIZES.items() if size <= most)
     encoder, model = given
     begun = [] if way == "fresh" else [f"init={encoder}", f"init_mode={way}"]
@@ -54,44 +47,6 @@ def train(folder: Path, size: int, seed: int, way: str, given: tuple[str, str]) 
         *(f"paths.run_dir={folder}", f"paths.data={folder.parent / 'store'}"),
     ]
     subprocess.run([sys.executable, "-m", "astrid_ml", "train", *words], check=True, stdout=subprocess.DEVNULL)
-    return folder
-
-
-def test_set(folder: Path) -> MemorySource:
-    """The test part of a simulation that no cell is trained on."""
-    store = folder / "test"
-    words = [*ALIKE, f"simulate.n={TEST}", f"data.seed={TEST_SEED}", f"paths.data={store}", f"paths.run_dir={store}"]
-    subprocess.run([sys.executable, "-m", "astrid_ml", "prepare", *words], check=True, stdout=subprocess.DEVNULL)
-    dataset = PreparedDataset(next(path.parent for path in store.glob("lightcurves_sim-*/dataset.json")))
-    rows = np.flatnonzero(dataset.index["part"] == "test").astype(np.int64)
-    index = rows_of(dataset, rows).reset_index(drop=True).drop(columns=["array", "row"])
-    values, offsets = dataset.ragged("epochs", rows)
-    writer = MemoryUnitWriter()
-    writer.add_ragged(index, {"epochs": np.split(values, offsets[1:-1])})
-    return writer.source()
-
-
-def judged(run: Path, source: MemorySource) -> dict[str, Any]:
-    """What validation said, metrics of the test set, and the leaf that each of its objects is called at ``DAY``."""
-    model = load_checkpoint(run / "checkpoints" / "best.ckpt")
-    judge: HierarchicalJudge = build(model.record.config["evaluation"])
-    table = model.score(source, np.arange(len(source.index), dtype=np.int64))
-    index = source.index[["id", "group_id", "label"]].iloc[table["row"].to_numpy()].reset_index(drop=True)
-    told = judge.apply(pd.concat([index, table], axis=1), model.record.calibration)
-    found = judge.evaluate(told).metrics
-    kept = {name: value for name, value in found.items() if name.startswith(("leaf/macro_f1/", "leaf/nll/"))}
-    leaves = list(judge.tree.leaves)
-    at = told[told["days"] == DAY].sort_values("row")
-    called = at[[f"p_{name}" for name in leaves]].to_numpy().argmax(axis=1)
-    true = [leaves.index(judge.tree.node_of_label[label]) for label in at["label"]]
-    validation = json.loads((run / "metrics.json").read_text())["val/leaf/macro_aucpr/64d"]
-    return {"metrics": kept, "validation": validation, "called": called.tolist(), "true": true}
-
-
-def scored(cell: dict[str, Any], chosen: np.ndarray) -> float:
-    """Macro-F1 of chosen test objects."""
-    true, called = np.array(cell["true"])[chosen], np.array(cell["called"])[chosen]
-    return float(macro_f1(confusion_matrix(true, called, max(*cell["true"], *cell["called"]) + 1)) or 0.0)
 
 
 def summary(cells: dict[tuple[int, int, str], dict[str, Any]]) -> pd.DataFrame:
@@ -145,7 +100,9 @@ def main() -> None:
                     continue
                 source = source or test_set(folder)
                 run, started = folder / f"run-{size}-{seed}-{way}", time.perf_counter()
-                found = judged(train(run, size, seed, way, (words[3], words[5])), source)
+                train(run, size, seed, way, (words[3], words[5]))
+                found = judged(load_checkpoint(run / "checkpoints" / "best.ckpt"), source)
+                found["validation"] = json.loads((run / "metrics.json").read_text())["val/leaf/macro_aucpr/64d"]
                 found["seconds"] = time.perf_counter() - started
                 file.with_suffix(".part").write_text(json.dumps(found))
                 file.with_suffix(".part").replace(file)

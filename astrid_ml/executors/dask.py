@@ -20,6 +20,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.dask_slurm import SILENT, known_options, slurm_jobs
 from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import need_options, need_programs
+from astrid_ml.executors.child import environment
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.cores import cores
 from astrid_ml.executors.dask_answers import Scheduler, in_time, losing_unseen
@@ -256,6 +257,7 @@ def _on_this_machine(workers: int) -> Iterator[DaskPool]:
     from distributed import Client
 
     with ExitStack() as stack:
+        stack.enter_context(environment({}))  # dask sets numbers of threads and the seed of hashes, and leaves them
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="astrid-dask-", ignore_cleanup_errors=True))
         _start_tracker()
         with starting_children(), losing_unseen():  # Ctrl-C is ours to hear, not the workers'
@@ -296,17 +298,9 @@ def _start_tracker() -> None:
     Before the workers: it would let signals through in the thread that starts them. What it says of what it removes
     names a line of Python's own, long after the command has ended.
     """
-    before = os.environ.get("PYTHONWARNINGS")
-    os.environ["PYTHONWARNINGS"] = ",".join(
-        filter(None, [before, "ignore::UserWarning:multiprocessing.resource_tracker"])
-    )
-    try:
+    given = [os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:multiprocessing.resource_tracker"]
+    with environment({"PYTHONWARNINGS": ",".join(filter(None, given))}):
         resource_tracker.ensure_running()
-    finally:
-        if before is None:
-            del os.environ["PYTHONWARNINGS"]
-        else:
-            os.environ["PYTHONWARNINGS"] = before
 
 
 @contextmanager

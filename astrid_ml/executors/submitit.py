@@ -16,7 +16,7 @@ from typing import Any, Literal
 from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.slurm import UP, need_options, need_programs, refused, submit
 from astrid_ml.executors.batch.watch import PAUSE, JobWatch
-from astrid_ml.executors.child import ONE_THREAD
+from astrid_ml.executors.child import ONE_THREAD, environment
 from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Losses, cannot_work, chunk_of, do_chunk, need_package
@@ -141,7 +141,7 @@ class _Rounds:
         owner = os.getpid() if self.told.cluster == "local" else 0
         files = [str(share.file) for share in shares]
         try:
-            with _environment(self.told), _sbatch_asked_here():
+            with environment(_environment()), _sbatch_asked_here():
                 executor = _executor(self.told, self.scratch / "%j")
                 jobs = executor.map_array(do_share, chunks, files, [owner] * len(files))
         except UserError:
@@ -267,18 +267,6 @@ def _sbatch_asked_here() -> Iterator[None]:
         SlurmExecutor._make_submission_command = theirs  # type: ignore[method-assign]
 
 
-@contextmanager
-def _environment(told: Submitit) -> Iterator[None]:
+def _environment() -> dict[str, str]:
     """What jobs are started with: our modules, nobody else's from the current folder, one thread."""
-    changed = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place), "PYTHONSAFEPATH": "1"}
-    changed |= ONE_THREAD
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    return {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place), "PYTHONSAFEPATH": "1", **ONE_THREAD}

@@ -17,6 +17,7 @@ from toy_units import ToyUnits
 from astrid_ml.errors import UserError
 from astrid_ml.executors import dask as with_dask
 from astrid_ml.executors import dask_answers, remote
+from astrid_ml.executors.child import environment
 from astrid_ml.executors.contract import Executor, OverLimitError, WorkerDiedError
 from astrid_ml.executors.dask import Dask
 from astrid_ml.executors.limits import Limits
@@ -50,8 +51,20 @@ def contents(raw: Path, executor: Executor, store: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("executor", [Dask(workers=1, limits=QUICK), Submitit(jobs=2, limits=QUICK)])
 def test_units_elsewhere_are_to_the_byte_those_of_serial_and_nothing_is_left(executor: Executor, raw: Path) -> None:
+    before = dict(os.environ)  # dask leaves one thread for all that the process starts later
     assert contents(raw, executor, "elsewhere") == contents(raw, Serial(), "here")
     assert sorted(os.listdir(".")) == ["elsewhere", "here", "raw"]
+    assert dict(os.environ) == before
+
+
+def test_the_environment_is_as_it_was_whatever_was_put_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    before = dict(os.environ)
+    with environment({"KEPT": "2", "NEW": "3"}):
+        assert (os.environ["KEPT"], os.environ["NEW"]) == ("2", "3")
+        os.environ["OTHERS"] = "4"
+        del os.environ["KEPT"]
+    assert dict(os.environ) == before
 
 
 def kill_once(item: tuple[str, int]) -> int:
