@@ -66,7 +66,6 @@ def draw(source: Drawable, path: Path | None = None, axes: Axes | None = None) -
         axes: draw into these instead of a new figure.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import AsinhLocator
 
     figure = Figure(figsize=(8.0, 4.2), layout="constrained") if axes is None else axes.get_figure(root=True)
     assert figure is not None
@@ -84,7 +83,7 @@ def draw(source: Drawable, path: Path | None = None, axes: Axes | None = None) -
     linear = linear_width(source)
     axes.set_yscale("asinh", linear_width=linear)
     axes.set_ylim(*limits(source))
-    axes.yaxis.set_major_locator(AsinhLocator(linear, numticks=7))
+    axes.set_yticks(decades(linear, *axes.get_ylim()))
     magnitudes(axes, linear)
     axes.set_xlabel("MJD")
     axes.set_ylabel("FLUXCAL (zero point 27.5), asinh scale")
@@ -119,6 +118,17 @@ def linear_width(source: Drawable) -> float:
     if not len(source):
         return 1.0
     return max(3 * float(np.median(source.flux_err)), 0.1 * float(np.abs(source.flux).max()), 1e-6)
+
+
+def decades(linear: float, low: float, high: float) -> list[float]:
+    """Zero and the powers of ten of either sign that stand apart from it.
+
+    Example:
+        >>> decades(30.0, -50.0, 4000.0)
+        [-10.0, 0.0, 10.0, 100.0, 1000.0]
+    """
+    powers = 10.0 ** np.arange(np.ceil(np.log10(linear / 3)), np.floor(np.log10(max(-low, high, linear))) + 1)
+    return [float(mark) for mark in (*-powers[::-1], 0.0, *powers) if low <= mark <= high]
 
 
 def draw_limits(axes: Axes, source: Drawable, part: Mask, colour: str) -> None:
