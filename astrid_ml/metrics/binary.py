@@ -217,6 +217,12 @@ def pr_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
 def roc_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
     """Columns ``threshold, fpr, tpr``.
 
+    Args:
+        scores: (n,).
+        labels: (n,).
+        points: keep about so many rows (0 keeps all): the corners of the stairs. Joined by steps to the right and then
+            up, they are nowhere above the curve of all rows.
+
     Example:
         >>> roc_curve([0.9, 0.5, 0.1], [1, 0, 1])["fpr"].tolist()
         [0.0, 1.0, 1.0]
@@ -224,7 +230,21 @@ def roc_curve(scores: Any, labels: Any, points: int = 0) -> pd.DataFrame:
     at = steps(scores, labels)
     _need_both(at)
     table = pd.DataFrame({"threshold": at.threshold, "fpr": at.false / at.negatives, "tpr": at.true / at.positives})
-    return thin(table, "tpr", points)
+    return _corners(table, points)
+
+
+def _corners(table: pd.DataFrame, points: int) -> pd.DataFrame:
+    """Where the stairs end a rise, all or, of more than ``points``, evenly in log10 of the false and in true rates."""
+    if not points or len(table) <= points:
+        return table
+    x, y = table["fpr"].to_numpy(dtype=float), table["tpr"].to_numpy(dtype=float)
+    rows = np.flatnonzero(np.append(True, y[1:] > y[:-1]) & np.append(x[1:] > x[:-1], True))
+    if len(rows) > points:
+        power, half = np.log10(np.maximum(x[rows], 1e-4)), points // 2
+        left = np.searchsorted(power, np.linspace(power[0], power[-1], half), side="right") - 1
+        low = np.searchsorted(y[rows], np.linspace(y[rows[0]], y[rows[-1]], half))
+        rows = rows[np.unique(np.clip(np.concatenate([left, low]), 0, len(rows) - 1))]
+    return table.iloc[np.unique([0, *rows, len(table) - 1])].reset_index(drop=True)
 
 
 def thin(table: pd.DataFrame, column: str, points: int) -> pd.DataFrame:

@@ -150,3 +150,20 @@ def test_an_absent_class_is_undefined_with_its_reason(labels: list[int], why: st
 def test_what_is_no_score_is_refused(scores: list[float], labels: list[int], got: str) -> None:
     with pytest.raises(UserError, match=got):
         check_scores(scores, labels, soft=True)
+
+
+def test_a_thinned_roc_curve_is_never_above_the_true_one_and_keeps_its_corners() -> None:
+    random = np.random.default_rng(5)
+    labels = random.random(6000) < 0.1
+    scores = random.normal(labels * 2.0, 1)
+    whole, kept = (roc_curve(scores, labels, points) for points in (0, 200))
+    assert 100 < len(kept) <= 202
+    # Joined by steps to the right and then up: at each false positive rate the last point that is not beyond it.
+    drawn = kept["tpr"].to_numpy()[np.searchsorted(kept["fpr"], whole["fpr"], side="right") - 1]
+    true = whole.groupby("fpr")["tpr"].transform("max").to_numpy()
+    assert (drawn <= true).all()
+    assert (true - drawn).max() < 0.02
+    few = roc_curve(scores[:300], labels[:300], 100)
+    all_rows = roc_curve(scores[:300], labels[:300])
+    corner = (all_rows["tpr"].diff() > 0) & (all_rows["fpr"].diff().shift(-1) > 0)
+    assert set(all_rows["threshold"][corner]) <= set(few["threshold"]) and len(few) < 100
