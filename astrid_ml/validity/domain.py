@@ -11,10 +11,8 @@ import pandas as pd
 
 from astrid_ml.types import Floats, Mask
 from astrid_ml.validity.appearance import INSIDE as LOOKS
-from astrid_ml.validity.appearance import checked_appearance
 from astrid_ml.validity.density import INSIDE as DENSE
-from astrid_ml.validity.density import checked_density
-from astrid_ml.validity.novelty import checked_novelty
+from astrid_ml.validity.spread import SPREAD
 
 # Columns that say where a sample is from. A detector is judged where it is the instrument (exposures of ramps):
 # those of one camera are alike.
@@ -33,7 +31,10 @@ RANGES = {
 # Of light curves. A network reads bands by their wavelength: one within so many nanometres is the same.
 FLUX_KIND, BANDS, HOST, NEAR_BAND = "flux_kind", "bands", "host", 25
 SLACK = 1e-3  # of a bound: headers round
-ADDED = ("appearance", "novelty")  # parts that domains of earlier versions lack
+# of these: the scales of a camera's detectors, and of frames that a distortion bends, differ by a percent or two
+SLACKS = {"pixel_scale": 0.03}
+SCALE, SCALES = "pixel_scale", "scales"  # a mission's frames have its own pixels: each is held to its own range
+ADDED = ("appearance", "novelty", "spread", SCALES)  # parts that domains of earlier versions lack
 IN_DOMAIN, OUTSIDE = "in_domain", "outside_because"
 
 
@@ -64,6 +65,7 @@ def fit_domain(
     sky: str | None,
     appearance: dict[str, Any] | None = None,
     novelty: dict[str, Any] | None = None,
+    spread: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The domain of training samples, as plain containers.
 
@@ -73,10 +75,12 @@ def fit_domain(
         sky: convention of the stamps.
         appearance: see :func:`astrid_ml.validity.appearance.fit_appearance`.
         novelty: see :func:`astrid_ml.validity.novelty.fit_novelty`.
+        spread: see :func:`astrid_ml.validity.spread.fit_spread`.
 
     Returns:
-        ``values`` (column -> texts), ``filters`` (mission -> texts), ``ranges`` (name -> [lowest, highest]), ``sky``,
-        ``simulated``, ``density``, ``appearance``, ``novelty``.
+        ``values`` (column -> texts), ``filters`` (mission -> texts), ``ranges`` (name -> [lowest, highest]),
+        ``scales`` (mission -> the range of its pixel scales), ``sky``, ``simulated``, ``density``, ``appearance``,
+        ``novelty``, ``spread``.
     """
     table = facts.table
     named = (*ORIGIN, FLUX_KIND, HOST)
@@ -85,21 +89,18 @@ def fit_domain(
         values[BANDS] = sorted(
             {band for text in table[BANDS].dropna().unique() for band in str(text).split("+")}, key=int
         )
-    ranges = {}
-    for name in RANGES:
-        known = numbers(table, name)
-        known = known[np.isfinite(known)]
-        if len(known):
-            ranges[name] = [float(known.min()), float(known.max())]
+    ranges = {name: ends for name in RANGES if (ends := _ends(numbers(table, name))) is not None}
     return {
         "values": {name: texts for name, texts in values.items() if texts},
         "filters": filters_of(table),
         "ranges": ranges,
+        SCALES: scales_of(table),
         "sky": sky,
         "simulated": facts.simulated,
         "density": density,
         "appearance": appearance,
         "novelty": novelty,
+        "spread": spread,
     }
 
 
@@ -116,10 +117,29 @@ def joined_domain(parts: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     for key in ("values", "filters"):
         names = sorted({name for part in parts for name in part[key]})
         out[key] = {name: sorted({text for part in parts for text in part[key].get(name, [])}) for name in names}
-    names = [name for name in RANGES if any(name in part["ranges"] for part in parts)]
-    ends = {name: [part["ranges"][name] for part in parts if name in part["ranges"]] for name in names}
-    out["ranges"] = {name: [min(low for low, _ in each), max(high for _, high in each)] for name, each in ends.items()}
+    out["ranges"] = _joined([part["ranges"] for part in parts])
+    out[SCALES] = _joined([part.get(SCALES) or {} for part in parts])
     return out
+
+
+def _joined(parts: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Name -> the range that holds those of all parts."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    each = {name: [part[name] for part in parts if name in part] for name in names}
+    return {name: [min(low for low, _ in ends), max(high for _, high in ends)] for name, ends in each.items()}
+
+
+def _ends(values: Floats) -> list[float] | None:
+    known = values[np.isfinite(values)]
+    return [float(known.min()), float(known.max())] if len(known) else None
+
+
+def scales_of(table: pd.DataFrame) -> dict[str, list[float]]:
+    """Mission -> [smallest, largest] pixel scale (arcsec) of its samples; nothing where one of both is not known."""
+    if not {"mission", SCALE} <= set(table.columns):
+        return {}
+    each = {str(mission): _ends(numbers(part, SCALE)) for mission, part in table.groupby("mission")}
+    return {mission: ends for mission, ends in each.items() if ends is not None}
 
 
 def filters_of(table: pd.DataFrame) -> dict[str, list[str]]:
@@ -192,13 +212,7 @@ def judged(domain: Mapping[str, Any] | None, facts: Facts) -> pd.DataFrame:
         found.add("trained on simulated samples alone", np.ones(n, bool))
     _origin(found, domain, facts.table)
     _curves(found, domain["values"], facts.table)
-    for name, words in RANGES.items():
-        if name in domain["ranges"]:
-            low, high = domain["ranges"][name]
-            values = numbers(facts.table, name)
-            with np.errstate(invalid="ignore"):
-                beyond = (values < low * (1 - SLACK)) | (values > high * (1 + SLACK))
-            found.add(f"{words} outside {_range(low, high)}", beyond)
+    _ranges(found, domain, facts.table)
     if facts.other_sky is not None:
         found.add(f"another sky than training's ({domain['sky']})", facts.other_sky)
     if facts.distance is not None and domain["density"] is not None:
@@ -206,7 +220,7 @@ def judged(domain: Mapping[str, Any] | None, facts: Facts) -> pd.DataFrame:
         found.add("unlike the training samples in what the network sees", far)
     if facts.strangeness is not None and domain.get("appearance") is not None:
         strange = facts.strangeness > float(domain["appearance"]["threshold"])
-        found.add("unlike every training stamp in plain statistics of its pixels", strange)
+        found.add("far from the training stamps in plain statistics of its pixels", strange)
     if facts.blank is not None:
         found.add("blank: all pixels of each channel are alike", facts.blank)
     return found.table()
@@ -234,6 +248,27 @@ def _origin(found: Judged, domain: Mapping[str, Any], table: pd.DataFrame) -> No
             where = ((pairs["mission"] == mission) & (pairs["filter"] == name)).fillna(False).to_numpy(dtype=bool)
             of = f" of {mission}" if mission else ""
             found.add(f"filter {name}{of} was not trained on", where & ~strange)
+
+
+def _ranges(found: Judged, domain: Mapping[str, Any], table: pd.DataFrame) -> None:
+    """Numbers beyond training's; pixel scales beyond those of their own mission, where training had it."""
+    held = np.zeros(found.n, bool)
+    missions = table["mission"].astype("string") if "mission" in table else pd.Series(pd.NA, table.index)
+    for mission, ends in (domain.get(SCALES) or {}).items():
+        own = (missions == mission).fillna(False).to_numpy(dtype=bool)
+        found.add(f"{RANGES[SCALE]} of {mission} outside {_range(*ends)}", own & _beyond(table, SCALE, ends))
+        held |= own
+    for name, words in RANGES.items():
+        if name in domain["ranges"]:
+            ends = domain["ranges"][name]
+            beyond = _beyond(table, name, ends)
+            found.add(f"{words} outside {_range(*ends)}", beyond & ~held if name == SCALE else beyond)
+
+
+def _beyond(table: pd.DataFrame, name: str, ends: Sequence[float]) -> Mask:
+    values, slack = numbers(table, name), SLACKS.get(name, SLACK)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((values < ends[0] * (1 - slack)) | (values > ends[1] * (1 + slack)))
 
 
 def _curves(found: Judged, known: Mapping[str, Any], table: pd.DataFrame) -> None:
@@ -269,6 +304,9 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
     for mission, texts in domain["filters"].items():
         out[f"filters of {mission}"] = ", ".join(texts)
     out |= {RANGES[name]: _range(*ends) for name, ends in domain["ranges"].items() if name in RANGES}
+    scales = domain.get(SCALES) or {}
+    if len(scales) > 1:
+        out |= {f"{RANGES[SCALE]} of {mission}": _range(*ends) for mission, ends in scales.items()}
     out["sky"] = str(domain["sky"] or "not stated")
     out["simulated"] = {True: "yes, all", False: "no", None: "not known"}[domain["simulated"]]
     density = domain["density"]
@@ -290,31 +328,7 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
             f"{len(appearance['mean'])} statistics of the pixels, distance at most {appearance['threshold']:.3g} "
             f"({LOOKS:.1%} of validation)"
         )
+    names = sorted({SPREAD[name] for columns in (domain.get("spread") or {}).values() for name in columns})
+    if names:
+        out["a set is compared by"] = ", ".join(names)
     return out
-
-
-def checked_domain(domain: Any) -> str:
-    """What is wrong with a domain that a file holds; empty where nothing is."""
-    if domain is None or not isinstance(domain, dict) or "ranges" not in domain:
-        return "" if domain is None or isinstance(domain, dict) else "a domain of validity that is none"
-    if set(domain) | set(ADDED) != {"values", "filters", "ranges", "sky", "simulated", "density", *ADDED}:
-        return "a domain of validity with other parts"
-    for name in ("values", "filters"):
-        if not isinstance(domain[name], dict) or not all(
-            isinstance(key, str) and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-            for key, texts in domain[name].items()
-        ):
-            return f"{name} of validity that are no names"
-    if not isinstance(domain["ranges"], dict) or not all(_is_range(ends) for ends in domain["ranges"].values()):
-        return "ranges of validity that are none"
-    if not isinstance(domain["simulated"], bool | None) or not isinstance(domain["sky"], str | None):
-        return "a domain of validity of other values"
-    found = checked_density(domain["density"]) or checked_appearance(domain.get("appearance"))
-    return found or checked_novelty(domain.get("novelty"))
-
-
-def _is_range(ends: Any) -> bool:
-    if not isinstance(ends, list) or len(ends) != 2:
-        return False
-    real = all(isinstance(end, int | float) and not isinstance(end, bool) and np.isfinite(end) for end in ends)
-    return real and ends[0] <= ends[1]

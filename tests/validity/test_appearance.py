@@ -20,7 +20,8 @@ from astrid_ml.validity.appearance import (
     is_image,
     strangeness_of,
 )
-from astrid_ml.validity.domain import Facts, checked_domain, fit_domain, in_words, joined_domain, judged
+from astrid_ml.validity.checked import checked_domain
+from astrid_ml.validity.domain import Facts, fit_domain, in_words, joined_domain, judged
 
 SIZE = 41
 

@@ -72,6 +72,12 @@ def test_what_training_did_not_have_is_outside_and_said(other: MemorySource, sai
     assert in_words(domain)["bands (nm)"] == "483, 622, 755"
 
 
+def test_numbers_of_a_curve_are_those_of_its_points() -> None:
+    found = facts_of(curves(LSST, 3.0), ROWS, module()).iloc[0]
+    assert (found["per_night"], found["before"], found["detected_share"], found["median_snr"]) == (1, 0, 1, 90)
+    assert found["depth"] == pytest.approx(27.5 - 2.5 * np.log10(5)) and found["brightest"] == pytest.approx(22.6144)
+
+
 def test_hosts_that_training_left_out_at_random_may_be_missing() -> None:
     for presence, inside in ((Presence(), True), (Presence(host=0.0), False), (None, False)):
         data = module(presence=presence)

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 
+from astrid_ml.validity.checked import checked_domain
 from astrid_ml.validity.density import KEPT, checked_density, distances_of, fit_density
 from astrid_ml.validity.domain import (
     Facts,
-    checked_domain,
     fit_domain,
     in_words,
     is_measured,
@@ -55,7 +55,9 @@ def reasons(domain: dict[str, Any] | None = DOMAIN, **other: Any) -> tuple[Any, 
         ({"filter": "i"}, "filter i of ztf was not trained on"),
         ({"filter": "z"}, "filter z of ztf was not trained on"),  # of another mission it was
         ({"stamp_size": 30}, "stamp size (px) outside 63"),
-        ({"pixel_scale": 0.2}, "pixel scale (arcsec) outside 1.012"),
+        ({"pixel_scale": 0.2}, "pixel scale (arcsec) of ztf outside 1.012"),
+        ({"pixel_scale": 2.024}, "pixel scale (arcsec) of ztf outside 1.012"),  # rebinned
+        ({"pixel_scale": 1.02}, None),  # another detector of the camera
         ({"snr": -90.0}, "|S/N| outside"),
         ({"snr": -12.0}, None),
         ({"detector": "other"}, None),  # of a camera one is as another
@@ -68,6 +70,23 @@ def test_one_reason(change: dict[str, Any], words: str | None) -> None:
     inside, because = reasons(**change)
     assert bool(inside) == (words is None)
     assert (words is None and because is pd.NA) or words in because
+
+
+def test_a_scale_of_one_mission_is_no_scale_of_another() -> None:
+    table = trained()
+    table.loc[table["mission"] == "ps1", "pixel_scale"] = 0.25
+    domain = fit_domain(Facts(table, False), None, "included")
+    assert domain["scales"] == {"ps1": [0.25, 0.25], "ztf": [1.012, 1.012]}
+    inside, because = reasons(domain, pixel_scale=0.25)
+    assert not inside and because == "pixel scale (arcsec) of ztf outside 1.012"
+    assert reasons(domain, mission="ps1", filter="z", pixel_scale=0.25)[0]
+    inside, because = reasons(domain, mission=None, filter=None, pixel_scale=2.0)  # nobody knows whose: that of all
+    assert not inside and because == "pixel scale (arcsec) outside 0.25 to 1.012"
+    assert in_words(domain)["pixel scale (arcsec) of ps1"] == "0.25"
+    joined = joined_domain([domain, fit_domain(Facts(table.assign(pixel_scale=0.5), False), None, "included")])
+    assert joined is not None and joined["scales"] == {"ps1": [0.25, 0.5], "ztf": [0.5, 1.012]}
+    earlier = {name: value for name, value in domain.items() if name != "scales"}
+    assert not checked_domain(earlier) and reasons(earlier, pixel_scale=0.25)[0]
 
 
 def test_all_reasons_are_named() -> None:
