@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -12,18 +12,12 @@ import pandas as pd
 
 from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
 from astrid_ml.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap, paired
-from astrid_ml.evaluation.breakdown import breakdown, false_positives
+from astrid_ml.evaluation.breakdown import KINDS, breakdown, false_positives, with_missions
 from astrid_ml.evaluation.effect import calibration_metrics
-from astrid_ml.evaluation.intervals import (
-    Interval,
-    area_interval,
-    decision_intervals,
-    missed_interval,
-    roc_interval,
-)
+from astrid_ml.evaluation.intervals import area_interval, decision_intervals, missed_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import assumed_of
-from astrid_ml.evaluation.remarks import remarks, verdict
+from astrid_ml.evaluation.remarks import remarks, said_of_domain, verdict
 from astrid_ml.evaluation.result import EvaluationResult, has, with_reasons
 from astrid_ml.evaluation.sets.conformal import measured
 from astrid_ml.metrics.binary import (
@@ -37,8 +31,10 @@ from astrid_ml.metrics.binary import (
     roc_curve,
     threshold_table,
 )
+from astrid_ml.metrics.shares import Interval, object_share_interval
 from astrid_ml.types import Count, Floats, Mask
 
+IN_DOMAIN = "in_domain"  # of predictions: whether a sample lies in the domain of validity
 PREVALENCES = (0.1, 0.01, 0.001, 0.0001)
 FEW_GROUPS = "too few groups (objects, fields) to tell how others would differ"
 FEW_COMPARED = f"a class has fewer than {FEWEST_GROUPS} groups"
@@ -60,10 +56,19 @@ class BinaryEvaluation:
     """
 
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
-    breakdown_columns: tuple[str, ...] | list[str] = ("mission", "filter", "snr", "magpsf", "injected", "field")
+    breakdown_columns: tuple[str, ...] | list[str] = (
+        "mission",
+        "filter",
+        "snr",
+        "sign",
+        "magpsf",
+        "injected",
+        "truth_kind",
+        "field",
+    )
     curve_points: Count = 400
     positive: int = 1
-    truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth")
+    truth_columns: tuple[str, ...] | list[str] = ("injected", "mag_truth", "truth_kind")
     artefact_column: str | None = "artefact"
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
@@ -88,16 +93,18 @@ class BinaryEvaluation:
                 self._beside(result, known, name, scores, labels)
         for column in self.breakdown_columns:
             of_truth = column in self.truth_columns and self.positive == 1
+            cells = with_missions(known) if column == "filter" else known
             table = breakdown(
-                known, scores, labels, column, self.bootstrap.level, chosen=self._chosen(known), of_truth=of_truth
+                cells, scores, labels, column, self.bootstrap.level, chosen=self._chosen(known), of_truth=of_truth
             )
             if table is not None:
                 result.tables[f"breakdown/{column}"] = table
                 if column == "mission":
                     _mission_metrics(result, table)
+        self._by_domain(result, known, scores, labels)
         if self.artefact_column is not None:
             found = false_positives(known, self.artefact_column, self.bootstrap.level)
-            result.tables.update({} if found is None else {"false positives by artefact": found})
+            result.tables.update({} if found is None else {KINDS: found})
         self._single_mission(result, known)
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
@@ -146,6 +153,23 @@ class BinaryEvaluation:
             _put_row(result, "aucpr_at_prevalence", table.iloc[-1], "aucpr")
             _put_row(result, "precision_at_prevalence", table.iloc[-1], "precision", "precision_at_threshold")
 
+    def _by_domain(self, result: EvaluationResult, known: pd.DataFrame, scores: Floats, labels: Mask) -> None:
+        """The headline metrics inside the domain of validity and outside, where there are samples of both."""
+        if not has(known, IN_DOMAIN):
+            return
+        sides = known[IN_DOMAIN].astype("boolean").map({True: "inside", False: "outside"})
+        table = breakdown(
+            known.assign(**{IN_DOMAIN: sides}),
+            scores,
+            labels,
+            IN_DOMAIN,
+            self.bootstrap.level,
+            chosen=self._chosen(known),
+        )
+        if table is not None:
+            result.tables[f"breakdown/{IN_DOMAIN}"] = table
+            result.remarks.extend(said_of_domain(table, self.positive))
+
     @staticmethod
     def _single_mission(result: EvaluationResult, known: pd.DataFrame) -> None:
         """A fold of one mission has no breakdown, but the table of a sweep wants its ``aucpr/<mission>``."""
@@ -166,11 +190,7 @@ class BinaryEvaluation:
 
     def _sets(self, result: EvaluationResult, known: pd.DataFrame) -> None:
         """Coverage of the prediction sets, and what they are."""
-
-        def interval_of(values: Floats) -> tuple[float, float] | None:
-            return self.bootstrap.interval(self.bootstrap.means(values, np.arange(len(values))))
-
-        found = measured(known, interval_of)
+        found = measured(known, partial(object_share_interval, level=self.bootstrap.level))
         result.metrics.update(found.metrics)
         result.why.update(found.why)
         result.intervals.update(found.intervals)
@@ -185,7 +205,7 @@ class BinaryEvaluation:
         for name in ("precision", "recall", "f1", "mcc", "fpr", "fnr", "tp", "fp", "fn", "tn"):
             result.metrics[name] = at[name]
             if at[name] is None:
-                result.why[name] = "its denominator is zero at this threshold"
+                result.why[name] = _zero(name, at)
         result.metrics["accuracy"] = float((chosen == labels).mean()) if len(labels) else None
         if len(labels):
             result.intervals.update(decision_intervals(chosen, labels, known["group_id"], self.bootstrap.level))
@@ -203,7 +223,9 @@ class BinaryEvaluation:
         own = known["threshold"].astype(float).unique() if "threshold" in known else np.array([])
         # The table's row at the run's own threshold must repeat its decisions, so that one is never rounded.
         own = np.nextafter(1 - own, 2) if self.positive == 0 else own
-        result.tables["thresholds"] = threshold_table(values[given], labels[given], np.unique([*GRID, *own]))
+        found = threshold_table(values[given], labels[given], np.unique([*GRID, *own]))
+        found.attrs["without"] = int((~given).sum())
+        result.tables["thresholds"] = found
 
     def _beside(self, result: EvaluationResult, known: pd.DataFrame, column: str, scores: Floats, labels: Mask) -> None:
         """The AUCPR of a baseline, and how much better the scores are on the same samples."""
@@ -245,6 +267,13 @@ class BinaryEvaluation:
         interval = None if ends is None else ends()
         if interval is not None:
             result.intervals[name] = interval
+
+
+def _zero(name: str, at: Mapping[str, float | None]) -> str:
+    """Why a share of the decisions is undefined: at this threshold alone, or at every one."""
+    tp, fp, fn, tn = (at[count] or 0 for count in ("tp", "fp", "fn", "tn"))
+    absent = {"recall": not tp + fn, "fnr": not tp + fn, "fpr": not fp + tn, "mcc": not (tp + fn and fp + tn)}
+    return f"its denominator is zero at {'every' if absent.get(name) else 'this'} threshold"
 
 
 def _put_row(result: EvaluationResult, name: str, row: pd.Series, kind: str, column: str = "") -> None:

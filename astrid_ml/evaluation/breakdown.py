@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.intervals import area_interval, proportion_interval
+from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.metrics.binary import UndefinedError, average_precision
+from astrid_ml.metrics.shares import proportion_interval
 from astrid_ml.types import Floats, Mask
 
-COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", "precision", "recall"]
+RATES = ("precision", "recall")
+ENDS = [f"{name}_{end}" for name in RATES for end in ("low", "high")]
+COLUMNS = ["value", "n", "positives", "groups", "aucpr", "low", "high", *RATES, *ENDS]
 
 SIGNED = "snr"  # negative where a source faded: what is faint in either direction belongs together
+KINDS = "false positives by artefact"  # the table of :func:`false_positives` in a result
+
+
+def with_missions(known: pd.DataFrame) -> pd.DataFrame:
+    """Filters with the mission before them where several missions have one of a name: no two of them are one.
+
+    Args:
+        known: predictions with ``filter``, and ``mission`` where it is known.
+
+    Example:
+        >>> known = pd.DataFrame({"mission": ["ztf", "ps1", "ztf"], "filter": ["g", "g", "i"]})
+        >>> with_missions(known)["filter"].tolist()
+        ['ztf g', 'ps1 g', 'i']
+    """
+    if not {"mission", "filter"} <= set(known.columns):
+        return known
+    shared = known.groupby("filter")["mission"].transform("nunique") > 1
+    both = known["mission"].astype("string") + " " + known["filter"].astype("string")
+    return known.assign(filter=known["filter"].astype("string").mask(shared & both.notna(), both))
 
 
 def breakdown(
@@ -24,7 +48,9 @@ def breakdown(
     chosen: Mask | None = None,
     of_truth: bool = False,
 ) -> pd.DataFrame | None:
-    """AUCPR, precision and recall for each value of a column; numbers with many values are cut at their quantiles.
+    """AUCPR, precision and recall for each value of a column, each with its interval.
+
+    ``low`` and ``high`` are AUCPR's. Numbers with many values are cut at their quantiles.
 
     Args:
         known: labelled predictions.
@@ -66,7 +92,7 @@ def false_positives(known: pd.DataFrame, column: str, level: float = 0.95) -> pd
         level: of the interval, see :func:`astrid_ml.evaluation.intervals.proportion_interval`.
 
     Returns:
-        ``kind, bogus, called_real, share, low, high``, the worst first; None where no bogus has a kind.
+        ``kind, bogus, groups, called_real, share, low, high``, the worst first; None where no bogus has a kind.
     """
     if column not in known or "decision" not in known:
         return None
@@ -76,10 +102,11 @@ def false_positives(known: pd.DataFrame, column: str, level: float = 0.95) -> pd
     for kind, part in known[bogus].groupby(kinds[bogus]):
         share, ends = float(part["decision"].mean()), proportion_interval(part["decision"], part["group_id"], level)
         low, high = ends or (np.nan, np.nan)
-        rows.append([str(kind), len(part), int(part["decision"].sum()), share, low, high])
+        counts = [len(part), part["group_id"].nunique(), int(part["decision"].sum())]
+        rows.append([str(kind), *counts, share, low, high])
     if not rows:
         return None
-    table = pd.DataFrame(rows, columns=["kind", "bogus", "called_real", "share", "low", "high"])
+    table = pd.DataFrame(rows, columns=["kind", "bogus", "groups", "called_real", "share", "low", "high"])
     return table.sort_values(["share", "bogus"], ascending=False, ignore_index=True)
 
 
@@ -108,16 +135,15 @@ def _cell(
     group = known["group_id"][inside]
     positives = int(labels[inside].sum())
     row = {"n": float(inside.sum()), "positives": float(positives), "groups": float(group.nunique())}
-    row |= {"aucpr": np.nan, "low": np.nan, "high": np.nan, "precision": np.nan, "recall": np.nan}
-    try:
+    row |= dict.fromkeys(("aucpr", "low", "high", *RATES, *ENDS), np.nan)
+    # A cell without a real one has no AUCPR; what is called real in it is bogus all the same, and is told.
+    with suppress(UndefinedError):
         row["aucpr"] = average_precision(scores[inside], labels[inside])
-    except UndefinedError:
-        return row
-    interval = area_interval(scores[inside], labels[inside], group, level)
-    if interval is not None:
-        row["low"], row["high"] = interval
+        row["low"], row["high"] = area_interval(scores[inside], labels[inside], group, level) or (np.nan, np.nan)
     if decision is not None:
-        row["recall"] = float(decision[inside & labels].mean())
-        called = labels[inside & decision]
-        row["precision"] = float(called.mean()) if len(called) else np.nan
+        of = {"recall": (decision, inside & labels), "precision": (labels, inside & decision)}
+        for name, (hits, which) in of.items():
+            ends = proportion_interval(hits[which], known["group_id"][which], level)
+            if ends is not None:
+                row[name], row[f"{name}_low"], row[f"{name}_high"] = float(hits[which].mean()), *ends
     return row

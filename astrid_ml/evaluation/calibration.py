@@ -12,7 +12,6 @@ import pandas as pd
 
 from astrid_ml.contracts.scoring import member_column
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.intervals import effective
 from astrid_ml.metrics.binary import check_scores
 from astrid_ml.types import Floats, Mask
 
@@ -217,87 +216,6 @@ def joined_log_odds(predictions: pd.DataFrame, members: Sequence[dict[str, Any]]
     odds = [calibrated_log_odds(predictions[name], fitted) for name, fitted in zip(names, members, strict=True)]
     known = [part for part in odds if part is not None]
     return None if len(known) < len(odds) else np.asarray(np.mean(known, axis=0))
-
-
-def reliability(probability: Any, labels: Any, bins: int = 15) -> pd.DataFrame:
-    """Equal-mass bins: ``n, predicted, observed``, from the least to the most probable."""
-    p, y = np.asarray(probability, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
-    parts = [part for part in np.array_split(order, min(bins, max(len(order), 1))) if len(part)]
-    rows = [{"n": len(part), "predicted": float(p[part].mean()), "observed": float(y[part].mean())} for part in parts]
-    return pd.DataFrame(rows, columns=["n", "predicted", "observed"])
-
-
-def expected_calibration_error(probability: Any, labels: Any, bins: int = 15) -> float:
-    """Mean |observed - predicted| over equal-mass bins, weighted by their size; above 0 by chance alone."""
-    table = reliability(probability, labels, bins)
-    return float((table["n"] * (table["observed"] - table["predicted"]).abs()).sum() / table["n"].sum())
-
-
-def excess_calibration_error(probability: Any, labels: Any, bins: int = 15, draws: int = 50, seed: int = 0) -> float:
-    """The calibration error minus what perfect predictions of this size would show (labels drawn from them)."""
-    p = np.asarray(probability, dtype=np.float64)
-    random = np.random.default_rng(seed)
-    null = np.mean([expected_calibration_error(p, random.random(len(p)) < p, bins) for _ in range(draws)])
-    return expected_calibration_error(p, labels, bins) - float(null)
-
-
-def calibration_error_intervals(
-    probability: Floats, labels: Mask, groups: Any, level: float, bins: int = 15
-) -> dict[str, tuple[float, float]]:
-    """Intervals of the expected calibration error and of its excess.
-
-    Both have the spread of the bins' errors, which the absolute values can only narrow. What is found of endless
-    samples' error is too large by chance, in each bin by what a normal deviate's absolute value is: the lower end of
-    ``ece`` leaves room for it, so that 0 is inside where nothing is shown. ``tests/evaluation/test_error_intervals.py``
-    counts how often they hold the truth.
-
-    Args:
-        probability: (n,).
-        labels: (n,).
-        groups: (n,) which stand or fall together.
-        level: of the intervals.
-        bins: of equal mass.
-
-    Returns:
-        ``ece`` and ``ece_excess`` -> ends less the value found; empty with fewer than two groups.
-    """
-    from scipy.stats import norm, t
-
-    codes, n = pd.factorize(np.asarray(groups))[0].astype(np.int64), len(probability)
-    count = int(codes.max()) + 1 if n else 0
-    if count < 2:
-        return {}
-    place = np.empty(n, dtype=np.int64)
-    for number, part in enumerate(np.array_split(np.argsort(probability, kind="stable"), min(bins, n))):
-        place[part] = number
-    size = np.bincount(place).astype(np.float64)
-    off = (labels - probability) / n
-    error = np.bincount(place, weights=off)
-    cells = np.bincount(codes * len(size) + place, weights=off - (error / size)[place], minlength=count * len(size))
-    by_group = cells.reshape(count, -1)
-    spread = count / (count - 1) * by_group.T @ by_group
-    # A bin without a real one, or of nothing else, does not show how its share would differ.
-    rate = (np.bincount(place, weights=labels) + 0.5) / (size + 1)
-    alike = np.array([effective(codes[place == number]) for number in range(len(size))])
-    least = (size / n) ** 2 * rate * (1 - rate) / alike
-    np.fill_diagonal(spread, np.maximum(np.diag(spread), least))
-    each = np.sqrt(np.diag(spread))
-    true = np.maximum(np.abs(error) / each - 1, 0)  # what the error of a bin may be in truth, in its own spreads
-    chance = float((each * (2 * norm.pdf(true) - 2 * true * norm.sf(true))).sum())
-    reach = float(t.ppf((1 + level) / 2, count - 1) * np.sqrt(np.abs(spread).sum()))
-    return {"ece": (-chance - reach, reach), "ece_excess": (-reach, reach)}
-
-
-def moved_ends(name: str, value: float, low: float, high: float) -> tuple[float, float]:
-    """The ends of an error; that of a mean of absolute values lies in [0, 1].
-
-    Example:
-        >>> moved_ends("ece", 0.02, -0.03, 0.01), moved_ends("ece_excess", 0.0, -0.5, 0.5)
-        ((0.0, 0.03), (-0.5, 0.5))
-    """
-    ends = value + low, value + high
-    return ends if name == "ece_excess" else (max(ends[0], 0.0), min(ends[1], 1.0))
 
 
 def observed_over_predicted(

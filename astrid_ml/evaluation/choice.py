@@ -49,7 +49,8 @@ class Chosen:
 
     Groups stay whole, each part holds its share of either class. From the simplest on, a kind is taken only where its
     loss is smaller by more than one standard error of the paired difference (the rule of Breiman et al. 1984,
-    Classification and Regression Trees, 3.4.3): none wins a draw.
+    Classification and Regression Trees, 3.4.3): none wins a draw. Kinds that bend each end by itself need three times
+    as many groups: of a few samples that are told apart they make certainties.
 
     Args:
         parts: of the cross-validation.
@@ -62,6 +63,9 @@ class Chosen:
         "beta": Beta(),
         "isotonic": Isotonic(),
     }
+
+    free: ClassVar[tuple[str, ...]] = ("beta", "isotonic")
+    times: ClassVar[int] = 3
 
     parts: Count = 5
     least: Count = 10
@@ -85,20 +89,42 @@ class Chosen:
             )
             return {"kind": "none", "parameters": {}, "chosen": {"words": words}}
         part = parts_of(y, codes, self.parts)
-        losses = {name: held_out(kind, s, y, part) for name, kind in self.kinds.items()}
-        best = "none"
+        few = rarer < self.times * self.least
+        losses = {
+            name: held_out(kind, s, y, part) for name, kind in self.kinds.items() if not (few and name in self.free)
+        }
+        best, gains = "none", dict[str, tuple[float, float]]()
         for name in losses:
             gain, error = mean_by_group(losses[best] - losses[name], codes)
+            gains[name] = gain, error
             if gain > error:
                 best = name
         fitted = self.kinds[best].fit(s, y) | ({"measured": True} if best == "none" else {})
         shown = {name: float(values.mean()) for name, values in losses.items()}
-        words = f"{best} by the log-loss of {self.parts} parts of validation: " + ", ".join(
-            f"{name} {value:.4f}" for name, value in shown.items()
-        )
-        if best == "none":
-            words += "; the score itself is the probability"
+        words = _in_words(best, shown, gains, self.parts)
         return {**fitted, "chosen": {"words": words, "log_loss": shown}}
+
+
+def _in_words(best: str, losses: dict[str, float], gains: dict[str, tuple[float, float]], parts: int) -> str:
+    """Which kind was taken and by which rule, with the numbers that decided.
+
+    Args:
+        best: the kind.
+        losses: kind -> its mean log-loss.
+        gains: kind -> what it was better by than the one before that was taken, and the standard error.
+        parts: of the cross-validation.
+    """
+    words = f"{best} by the log-loss of {parts} parts of validation: "
+    words += ", ".join(f"{name} {value:.4f}" for name, value in losses.items())
+    words += "; a kind is taken only where it is better by more than one standard error"
+    if best != "none":
+        gain, error = gains[best]
+        return f"{words} ({best}: {gain:.4f}, standard error {error:.4f})"
+    least = min(losses, key=lambda name: losses[name])
+    if least != "none":
+        gain, error = gains[least]
+        words += f" ({least}: {gain:.4f}, standard error {error:.4f})"
+    return f"{words}; the score itself is the probability"
 
 
 def parts_of(labels: Mask, codes: Ints, parts: int) -> Ints:

@@ -8,15 +8,17 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation import calibration as cal
-from astrid_ml.evaluation.bootstrap import Bootstrap
+from astrid_ml.evaluation.bootstrap import FEWEST_GROUPS, Bootstrap
 from astrid_ml.evaluation.prevalence import too_rare
 from astrid_ml.evaluation.prior import assumed_of, at_own_share
 from astrid_ml.evaluation.result import EvaluationResult, has
+from astrid_ml.metrics import reliability as rel
 from astrid_ml.metrics.means import loss_interval
 from astrid_ml.types import Floats, Mask
 
 LOSSES = {"nll": cal.log_losses, "brier": cal.squared_errors}
 
+RARE = 0.1  # share of a class below which bins of equal size hold too few of it
 SAME = 1e-6  # losses that differ by less do so by rounding
 WORDS = {"nll": "negative log-likelihood", "brier": "Brier score"}
 
@@ -104,19 +106,43 @@ def calibration_metrics(result: EvaluationResult, known: pd.DataFrame, bootstrap
     known = at_own_share(known)
     for suffix, column in [*pairs, ("_uncalibrated", "score")]:
         p = known[column].to_numpy(dtype=float)
-        result.metrics[f"ece{suffix}"] = cal.expected_calibration_error(p, truth)
-        result.metrics[f"ece_excess{suffix}"] = cal.excess_calibration_error(p, truth)
-        for name, (low, high) in cal.calibration_error_intervals(p, truth, known["group_id"], bootstrap.level).items():
-            result.intervals[name + suffix] = cal.moved_ends(name, result.metrics[name + suffix] or 0.0, low, high)
+        result.metrics[f"ece{suffix}"] = rel.expected_calibration_error(p, truth)
+        result.metrics[f"ece_excess{suffix}"] = rel.excess_calibration_error(p, truth, known["group_id"])
+        for name, (low, high) in rel.calibration_error_intervals(p, truth, known["group_id"], bootstrap.level).items():
+            result.intervals[name + suffix] = rel.moved_ends(name, result.metrics[name + suffix] or 0.0, low, high)
+        for name, (value, interval) in rel.rare_calibration_error(p, truth, known["group_id"], bootstrap.level).items():
+            result.metrics[name + suffix] = value
+            if interval is not None:
+                result.intervals[name + suffix] = interval
+        if not suffix:
+            result.remarks.extend(_wrong_of_rarer(result, known["group_id"], p, truth))
         for name, losses in LOSSES.items():
             values = losses(p, truth)
             result.metrics[name + suffix] = float(values.mean())
             ends = loss_interval(values, known["group_id"], bootstrap.level)
             if ends is not None:
                 result.intervals[name + suffix] = ends
-        result.tables[f"reliability{suffix}"] = cal.reliability(p, truth)
+        result.tables[f"reliability{suffix}"] = rel.reliability(p, truth)
+        if not suffix and min(truth.mean(), 1 - truth.mean()) < RARE:
+            result.tables["reliability_rare"] = rel.reliability(p, truth, rare=True)
     if pairs:
         _changed(result, known, truth, bootstrap)
+
+
+def _wrong_of_rarer(result: EvaluationResult, groups: pd.Series, p: Floats, truth: Mask) -> list[str]:
+    """How far the promises for the rarer class are from what is there, where that is shown not to be chance."""
+    rarer, words = (truth, "real") if truth.mean() <= 0.5 else (~truth, "bogus")
+    size, shown = result.intervals.get("ece_rare"), result.intervals.get("ece_rare_excess")
+    if size is None or shown is None or shown[0] <= 0 or groups[rarer].nunique() < FEWEST_GROUPS:
+        return []
+    value, excess = (float(result.metrics[name] or 0.0) for name in ("ece_rare", "ece_rare_excess"))
+    too_many, too_few = rel.promised_wrongly(p, truth)
+    return [
+        f"Probabilities of the {words} ones, the rarer class, are wrong. For each ten {words} ones "
+        f"{10 * too_many:.1f} too many are promised in some bins and {10 * too_few:.1f} too few in others, together "
+        f"{10 * value:.1f} (95 % interval {10 * size[0]:.1f} to {10 * size[1]:.1f}). Right probabilities would show "
+        f"{10 * (value - excess):.1f} by chance."
+    ]
 
 
 def _expected(result: EvaluationResult, known: pd.DataFrame, truth: Mask, level: float) -> None:

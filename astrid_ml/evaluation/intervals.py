@@ -8,19 +8,19 @@ place of the binomial one. Measured beside percentile, BCa, studentised and bias
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from astrid_ml.metrics.influence import Influence, area_influence, roc_influence
+from astrid_ml.metrics.near_one import low_end
+from astrid_ml.metrics.shares import EDGE, Interval, effective, exact, proportion_interval
 from astrid_ml.types import Floats, Ints, Mask
 
 # Of one more group of positives, ranked no better than by a guess, as if it had been seen: without it 20 positives that
 # all rank high claim to know how low the 21st can rank. Chosen by benchmarks/coverage.py.
 UNSEEN = 0.0125
-EDGE = 1e-9
-
-Interval = tuple[float, float]
 
 
 def area_interval(
@@ -54,12 +54,21 @@ def area_interval(
 def roc_interval(scores: object, labels: object, groups: object, level: float = 0.95) -> Interval | None:
     """The interval of the area under the ROC curve; see :func:`area_interval`.
 
+    Its lower end is that of :func:`astrid_ml.metrics.near_one.low_end`: one real ranked below most bogus, which few
+    samples show, moves this area more than any other.
+
     Example:
         >>> roc_interval([0.9, 0.2], [1, 0], ["a", "b"]) is None
         True
     """
-    y = np.asarray(labels).astype(bool)
-    return logit_interval(roc_influence(scores, y), y, groups, 0.5, level)
+    y, guess = np.asarray(labels).astype(bool), 0.5
+    found = roc_influence(scores, y)
+    ends, known = logit_interval(found, y, groups, guess, level), _known(found, y, groups)
+    if ends is None or known is None:
+        return None
+    tail, cost = (1 - level) / 2, np.array([max(found.value - guess, 0.0) / known.groups])
+    low = low_end(found.value, known.variance, known.largest, cost, tail)
+    return min(max(low, _least(found.value, known.groups, tail)), found.value), ends[1]
 
 
 def logit_interval(found: Influence, labels: Mask, groups: object, guess: float, level: float) -> Interval | None:
@@ -78,20 +87,44 @@ def logit_interval(found: Influence, labels: Mask, groups: object, guess: float,
     from scipy.special import expit, logit
     from scipy.stats import norm
 
+    known = _known(found, labels, groups)
+    if known is None:
+        return None
+    tail, share = (1 - level) / 2, UNSEEN / known.real
+    variance = known.variance + UNSEEN * ((found.value - guess) / known.real) ** 2
+    centre = float(np.clip((found.value + share * guess) / (1 + share), EDGE, 1 - EDGE))
+    width = -norm.ppf(tail) * np.sqrt(variance) / (centre * (1 - centre))
+    low, high = (float(end) for end in expit(logit(centre) + np.array([-width, width])))
+    return min(max(low, _least(found.value, known.groups, tail)), found.value), max(high, found.value)
+
+
+class _Known(NamedTuple):
+    """What the groups of a sample know of a metric.
+
+    Args:
+        real: positives' groups of equal size that would know as much.
+        groups: the same of the class that has fewer.
+        variance: of the metric, between groups.
+        largest: what the group that lowers it most takes from it.
+    """
+
+    real: float
+    groups: float
+    variance: float
+    largest: float
+
+
+def _known(found: Influence, labels: Mask, groups: object) -> _Known | None:
+    """None where a class has fewer than two groups."""
     codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
     real, bogus = (effective(codes[mask]) for mask in (labels, ~labels))
     if min(real, bogus) < 2 - EDGE:
         return None
-    tail, share = (1 - level) / 2, UNSEEN / real
-    count = len(np.unique(codes[labels if real <= bogus else ~labels]))
+    count, moved = len(np.unique(codes[labels if real <= bogus else ~labels])), _moved(found.moves, labels, codes)
     # The jackknife's factor; and groups of unequal size vary more than equal ones (benchmarks/coverage.py).
     spread = (count - 1) / count * np.sqrt(count / min(real, bogus))
-    variance = spread * float((_moved(found.moves, labels, codes) ** 2).sum())
-    variance += UNSEEN * ((found.value - guess) / real) ** 2
-    centre = float(np.clip((found.value + share * guess) / (1 + share), EDGE, 1 - EDGE))
-    width = -norm.ppf(tail) * np.sqrt(variance) / (centre * (1 - centre))
-    low, high = (float(end) for end in expit(logit(centre) + np.array([-width, width])))
-    return min(max(low, _least(found.value, min(real, bogus), tail)), found.value), max(high, found.value)
+    variance = spread * float((moved**2).sum())
+    return _Known(real, min(real, bogus), variance, max(0.0, -float(moved.min())))
 
 
 def _moved(moves: Floats, labels: Mask, codes: Ints) -> Floats:
@@ -107,20 +140,6 @@ def _moved(moves: Floats, labels: Mask, codes: Ints) -> Floats:
     return out
 
 
-def effective(codes: Ints) -> float:
-    """The number of groups of equal size that would know as much (Kish 1965, Survey Sampling, 8.2).
-
-    Args:
-        codes: group of each sample, (n,).
-
-    Example:
-        >>> effective(np.array([0, 0, 1, 1])), effective(np.array([], dtype=int))
-        (2.0, 0.0)
-    """
-    counts: Floats = np.bincount(codes).astype(np.float64)
-    return float(counts.sum() ** 2 / (counts**2).sum()) if len(codes) else 0.0
-
-
 def _least(value: float, groups: float, tail: float) -> float:
     """The lower end of a proportion of independent groups, which bounds that of any mean of numbers in [0, 1].
 
@@ -128,75 +147,6 @@ def _least(value: float, groups: float, tail: float) -> float:
     and nothing is known of its spread.
     """
     return exact(groups * value, groups, tail)[0]
-
-
-def exact(found: float, of: float, tail: float) -> Interval:
-    """The interval of a proportion (Clopper and Pearson 1934, Biometrika 26, 404).
-
-    Args:
-        found: of those that are so; counts of groups need not be whole.
-        of: how many independent ones there are.
-        tail: probability beyond each end.
-
-    Example:
-        >>> tuple(round(end, 3) for end in exact(27, 27, 0.025))
-        (0.872, 1.0)
-    """
-    from scipy.stats import beta
-
-    low = float(beta.ppf(tail, found, of - found + 1)) if found > 0 else 0.0
-    return low, float(beta.ppf(1 - tail, found + 1, of - found)) if found < of else 1.0
-
-
-def proportion_interval(hits: object, groups: object, level: float = 0.95) -> Interval | None:
-    """The interval of a share of samples, exact for independent ones; samples of a group are alike.
-
-    The number of independent samples is that whose binomial variance is the one between groups (Korn and Graubard
-    1998, Survey Methodology 24, 193); where none or all are so, it is the number of groups.
-
-    Args:
-        hits: (n,) of bool.
-        groups: (n,), any values.
-        level: of the interval.
-
-    Returns:
-        Its ends; None of no samples.
-
-    Example:
-        >>> low, high = proportion_interval([True] * 27, range(27))
-        >>> round(low, 3), high
-        (0.872, 1.0)
-    """
-    values = np.asarray(hits, dtype=np.float64)
-    codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-    if not len(values):
-        return None
-    independent = independent_samples(values, codes, level)
-    return exact(float(values.mean()) * independent, independent, (1 - level) / 2)
-
-
-def independent_samples(values: Floats, codes: Ints, level: float) -> float:
-    """How many independent samples know a share as well as these, at most their number.
-
-    Args:
-        values: (n,) zeros and ones.
-        codes: group of each, (n,).
-        level: of the interval: few groups know their spread badly, which Student's quantile tells.
-    """
-    from scipy.stats import t
-
-    mean, n, known = float(values.mean()), len(values), effective(codes)
-    sizes = np.bincount(codes)
-    count = int((sizes > 0).sum())
-    if count == n:
-        return float(n)
-    if count < 2 or not 0 < mean < 1:
-        return known
-    between = np.bincount(codes, weights=values - mean)
-    variance = count / (count - 1) * float((between**2).sum()) / n**2
-    tail = (1 - level) / 2
-    few = (t.ppf(tail, n - 1) / t.ppf(tail, count - 1)) ** 2
-    return float(np.clip(few * mean * (1 - mean) / max(variance, EDGE**2), min(1.0, known), n))
 
 
 def decision_intervals(chosen: Mask, labels: Mask, groups: pd.Series, level: float) -> dict[str, Interval]:

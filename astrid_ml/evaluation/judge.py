@@ -230,4 +230,6 @@ def caption(row: dict[Any, Any]) -> str:
             parts.append(str(value))
     if pd.notna(row.get("snr")):
         parts.append(f"S/N {row['snr']:.1f}")
+    if pd.notna(row.get("in_domain")) and not row["in_domain"]:
+        parts.append("outside the domain")
     return "; ".join(parts)

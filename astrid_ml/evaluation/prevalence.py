@@ -8,13 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from astrid_ml.evaluation.intervals import (
-    Interval,
-    area_interval,
-    moved_precision_interval,
-    proportion_interval,
-)
+from astrid_ml.evaluation.intervals import area_interval, moved_precision_interval
 from astrid_ml.metrics.influence import area_influence
+from astrid_ml.metrics.shares import Interval, proportion_interval
 from astrid_ml.types import Mask
 
 # A rate of false positives rests on at least so many of them: of 10 the standard error is a third.

@@ -30,11 +30,11 @@ def in_words(share: float) -> str:
 
     Example:
         >>> in_words(1 / 300), in_words(0.64), in_words(0.9996)
-        ('1 in 300', '0.64', 'all but 1 in 2,500')
+        ('1 in 300', '64 %', 'all but 1 in 2,500')
     """
     if share > 0.9:
         return f"all but 1 in {1 / (1 - share):,.0f}"
-    return f"1 in {1 / share:,.0f}" if share <= 0.1 else f"{share:.2g}"
+    return f"1 in {1 / share:,.0f}" if share <= 0.1 else f"{100 * share:.3g} %"
 
 
 def moved_odds(odds: Any, before: float, after: float) -> Floats:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation.baselines.fit import COLUMN, NAME, TREES
 from astrid_ml.evaluation.prior import ASSUMED, in_words
 from astrid_ml.evaluation.result import EvaluationResult
 
+NOTED = 0.05  # share of a class outside the domain above which a note says so
 OF_TREES = "boosted trees on catalogue columns and stamp statistics"
 
 
@@ -40,6 +45,11 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
         low, high = result.intervals.get("aucpr", (ap, ap))
         if recall == 0:
             said.append(_nothing_found(int((known["decision"] == 1).sum()), metrics["accuracy"], prevalence))
+        if metrics.get("tn") == 0 and metrics.get("fn") == 0 and prevalence < 1:
+            said.append(
+                "This model calls everything real: no bogus is refused. "
+                f"Its precision of {metrics['precision'] or 0.0:.1%} is the share of real ones in the sample."
+            )
         if known["score"].nunique() == 1:
             said.append("Every sample has the same score: the ranking holds no information.")
         elif high < prevalence:
@@ -54,13 +64,51 @@ def remarks(result: EvaluationResult, known: pd.DataFrame) -> list[str]:
             )
     if metrics.get("set_given") == 0:
         said.append(
-            "No sample has a prediction set: within each mission validation has too few objects of a class (30 by "
-            "default), or the missions were not trained on."
+            "No sample has a prediction set: of no mission here validation holds enough objects of each class (30 by "
+            "default)."
         )
     rare = min(known.loc[known["label"].astype(int) == k, "group_id"].nunique() for k in (0, 1))
     if 0 < rare < 10:
-        said.append(f"Only {rare} groups of the rarer class: so few say little, and their intervals are wide.")
+        groups = "1 group" if rare == 1 else f"{rare} groups"
+        said.append(f"Only {groups} of the rarer class: so few say little, and their intervals are wide.")
     return said
+
+
+def said_of_domain(table: pd.DataFrame, positive: int = 1) -> list[str]:
+    """How many of each class lie outside the domain, and the AUCPR on either side; nothing where few of both do.
+
+    Args:
+        table: the breakdown by side, ``inside`` and ``outside``.
+        positive: the class whose AUCPR it holds.
+    """
+    sides = {str(row["value"]): row for row in table.to_dict("records")}
+    outside, inside = sides["outside"], sides["inside"]
+    counts = [(outside["positives"], inside["positives"])]
+    counts.append((outside["n"] - outside["positives"], inside["n"] - inside["positives"]))
+    if max(out / (out + within) if out + within else 0.0 for out, within in counts) <= NOTED:
+        return []
+    words = ("real ones", "bogus") if positive else ("bogus", "real ones")
+    told = [f"{out:,.0f} of {out + within:,.0f} {name}" for (out, within), name in zip(counts, words, strict=True)]
+    aucpr = [
+        f"{side} undefined" if pd.isna(row["aucpr"]) else f"{side} {row['aucpr']:.3f}{_ends(row['low'], row['high'])}"
+        for side, row in (("inside", inside), ("outside", outside))
+    ]
+    return [
+        f"Outside the domain of validity lie {' and '.join(told)}. "
+        f"AUCPR is {', '.join(aucpr)}: the headline is of both.{_unanswered(inside, outside)}"
+    ]
+
+
+def _unanswered(inside: Mapping[Hashable, Any], outside: Mapping[Hashable, Any]) -> str:
+    """The recall where what lies outside gets no answer, as new samples do."""
+    found, every = inside.get("recall", np.nan) * inside["positives"], inside["positives"] + outside["positives"]
+    if pd.isna(found) or not every or not outside["positives"]:
+        return ""
+    return f" Without an answer for those outside, which new ones do not get, recall is {found / every:.3f}."
+
+
+def _ends(low: float, high: float) -> str:
+    return "" if pd.isna(low) else f" (95 % interval {low:.3f} to {high:.3f})"
 
 
 def _span(low: float, high: float) -> str:

@@ -49,7 +49,8 @@ class EvaluationResult:
     verdict: str = ""
     no_interval: dict[str, str] = field(default_factory=dict)
     ends_by: str = (
-        "AUCPR and ROC AUC by the influence of each group, shares as exact binomials, losses by their spread, other "
+        "AUCPR and ROC AUC by the influence of each group (of a perfect ranking by the number of groups of the rarer "
+        "class), shares as exact binomials, Matthews correlation by those of its shares, losses by their spread, other "
         "differences by resampling groups. That of a calibration error leaves room for what chance adds to it."
     )
 

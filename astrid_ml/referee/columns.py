@@ -6,6 +6,7 @@ import re
 
 from astrid_ml.checkpoint.predictions import ADDED
 from astrid_ml.preprocessing.ramps.ramp.codes import ANOMALIES
+from astrid_ml.reasons import shortened
 from astrid_ml.referee.numbers import applied
 from astrid_ml.referee.opened import Bundle
 from astrid_ml.referee.verdicts import DIFFERENT, UNKNOWN, WITHOUT_DATA, Compared
@@ -33,9 +34,11 @@ def columns(bundle: Bundle) -> Compared:
         judged = set(map(str, applied(bundle, table[kept], record.calibration))) if len(table) else set(names)
         foreign |= dict.fromkeys(name for name in names if name not in judged)
     if foreign:
-        return Compared(DIFFERENT if _known_task(bundle) else UNKNOWN, f"no run writes {', '.join(foreign)}"[:300])
+        return Compared(
+            DIFFERENT if _known_task(bundle) else UNKNOWN, shortened(f"no run writes {', '.join(foreign)}", 300)
+        )
     own = sorted(index.intersection(*bundle.predictions.values()) - {*KNOWN})
-    return Compared(WITHOUT_DATA, f"only the dataset tells whether these are true: {', '.join(own)}"[:300])
+    return Compared(WITHOUT_DATA, shortened(f"only the dataset tells whether these are true: {', '.join(own)}", 300))
 
 
 def _index(bundle: Bundle) -> set[str]:

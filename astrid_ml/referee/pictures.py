@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, Compared
 from astrid_ml.report.content import SamplePicture
 
 # A section of the page, a heading in one, a picture with its caption: exactly as templates write them.
 SECTION = re.compile(r'<section>\n<h2 id="([^"]*)">([^<]*)</h2>.*?\n</section>', re.DOTALL)
 _PART = re.compile(
-    r'<h3>(?P<title>[^<>]*)</h3>|<figure><img alt="(?P<caption>[^"<>]*)" '
+    r'<h3>(?P<title>[^<>]*)</h3>|<figure><img(?: class="broad")? alt="(?P<caption>[^"<>]*)" '
     r'src="data:image/png;base64,(?P<png>[A-Za-z0-9+/]*={0,2})"><figcaption>[^<>]*</figcaption></figure>'
 )
 SAMPLES, LEAKS = "samples", "leak-audit"  # the sections that hold pictures
@@ -79,7 +80,9 @@ def captions(shown: PagePictures, wanted: Mapping[str, Sequence[str]], leaks: Se
     known = dict(made if shown.samples else {}) | ({"Pairs that leak": list(map(printable, leaks))} if leaks else {})
     wrong = [heading for heading in dict.fromkeys([*said, *known]) if said.get(heading) != known.get(heading)]
     if wrong and not (wrong == ["Pairs that leak"] and not shown.leaks):
-        return Compared(DIFFERENT, f"other captions of pictures than the predictions make: {'; '.join(wrong)[:200]}")
+        return Compared(
+            DIFFERENT, f"other captions of pictures than the predictions make: {shortened('; '.join(wrong), 200)}"
+        )
     return Compared(EQUAL, f"captions of {sum(map(len, said.values()))} pictures")
 
 

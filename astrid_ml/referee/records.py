@@ -16,6 +16,7 @@ from astrid_ml.dataset.digests import FILE, read_digests
 from astrid_ml.errors import UserError
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.identity import lasting
+from astrid_ml.reasons import shortened
 from astrid_ml.referee.crate import METADATA, constraints, facts_of, metadata_text, sized, small_note, sources_digest
 from astrid_ml.referee.opened import Bundle, plainly
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
@@ -98,7 +99,9 @@ def code(bundle: Bundle) -> Compared:
     wanted = constraints(bundle.record).splitlines()
     strange = sorted({*listed}.symmetric_difference(wanted))
     if strange or listed != wanted:
-        return Compared(DIFFERENT, f"constraints.txt is not what the record gives: {(strange or listed)[0][:100]}")
+        return Compared(
+            DIFFERENT, f"constraints.txt is not what the record gives: {shortened((strange or listed)[0], 100)}"
+        )
     other = [f"{name} {said.get(name)}, here {own.get(name)}" for name in said if said.get(name) != own.get(name)]
     if other:
         return Compared(UNKNOWN, f"judged by other versions: {'; '.join(other)}")

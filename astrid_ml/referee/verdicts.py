@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array, Mask
 
 EQUAL, NEAR, DIFFERENT, UNKNOWN = "bit-equal", "within tolerance", "different", "not checkable"
@@ -89,7 +90,9 @@ def judged(name: str, what: str, check: Callable[[], Compared]) -> Item:
     except (ArithmeticError, AssertionError, AttributeError, LookupError, OSError, RecursionError, RuntimeError,
             TypeError, ValueError) as error:  # fmt: skip
         # A stranger's table of any columns and values: which of them fails is told, and no traceback.
-        found = Compared(DIFFERENT, f"cannot be computed from this bundle: {type(error).__name__}: {error}"[:300])
+        found = Compared(
+            DIFFERENT, shortened(f"cannot be computed from this bundle: {type(error).__name__}: {error}", 300)
+        )
     return Item(name, what, found.verdict, found.words)
 
 

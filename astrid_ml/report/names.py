@@ -38,12 +38,18 @@ METRICS = {
     "ece_uncalibrated": "calibration error of the raw score",
     "ece_excess": "calibration error less that of a perfect model of this size",
     "ece_excess_uncalibrated": "calibration error of the raw score less that of a perfect model",
+    "ece_rare": "calibration error for one of the rarer class",
+    "ece_rare_uncalibrated": "the same of the raw score",
+    "ece_rare_excess": "calibration error for one of the rarer class less that of a perfect model",
+    "ece_rare_excess_uncalibrated": "the same of the raw score less that of a perfect model",
     "nll": "negative log-likelihood",
     "nll_uncalibrated": "negative log-likelihood of the raw score",
     "nll_change": "negative log-likelihood, calibrated less raw",
     "brier": "Brier score",
     "brier_uncalibrated": "Brier score of the raw score",
     "brier_change": "Brier score, calibrated less raw",
+    "set_given": "share of samples with a prediction set",
+    "set_coverage": "share of prediction sets that hold the truth",
     "accuracy": "accuracy (shown, never chosen by)",
     "n": "samples",
     "groups": "groups",
@@ -55,19 +61,86 @@ ELSEWHERE = ("tp", "fp", "fn", "tn")
 WHOLE = 1e15  # from here on a float is no longer an exact count
 
 
+# Of one level of a tree of classes, at one window of days: <level>/<name>/<days>d.
+OF_LEVEL = {
+    "macro_f1": "macro-F1",
+    "macro_aucpr": "macro-AUCPR",
+    "macro_roc_auc": "macro ROC AUC",
+    "baseline_macro_f1": "macro-F1 of boosted trees on features",
+    "macro_f1_minus_baseline": "macro-F1 less that of boosted trees on features",
+    "macro_f1_guess": "macro-F1 of a guess",
+    "macro_aucpr_guess": "macro-AUCPR of a guess",
+    "nll_prior": "negative log-likelihood of the frequencies",
+    "brier_prior": "Brier score of the frequencies",
+    "ece": "calibration error",
+    "ece_excess": "calibration error less that of a perfect model of this size",
+    "accuracy": "accuracy",
+    "n": "objects",
+    "set_given": "share of samples with a prediction set",
+    "set_coverage": "share of prediction sets that hold the truth",
+    "set_size": "mean size of prediction sets",
+    "set_single": "share of prediction sets of one class",
+    "set_full": "share of prediction sets of all classes",
+    "set_empty": "share of prediction sets of none",
+}
+_LEVEL = re.compile(r"(leaf|level\d+)/(.+)/([\d.e+]+)d")
+
+
+_CLASS = re.compile(r"(?:([a-z_]+)/)?([a-z_]+)/(aucpr|recall|precision|aucpr_mean)")
+
+
 def metric(name: str) -> str:
-    """A metric's name in words; its own name where it has no other."""
-    return METRICS.get(name, name)
+    """A metric's name in words; its own name where it has no other.
+
+    Example:
+        >>> metric("leaf/macro_f1/64d"), metric("level1/aucpr_SNIb/c/64d")
+        ('macro-F1 of the leaves at 64 days', 'AUCPR of SNIb/c among level 1 at 64 days')
+    """
+    found = _LEVEL.fullmatch(name)
+    if found is None:
+        return METRICS.get(name) or _of_class(name)
+    words = measure(found[2])
+    return f"{words} {'among' if ' of ' in words else 'of'} {the_level(found[1])} at {found[3]} days"
+
+
+def _of_class(name: str) -> str:
+    """``<way>/<class>/aucpr`` in words: a class, and the way by which it was found, where there are several."""
+    found = _CLASS.fullmatch(name)
+    if found is None:
+        return name
+    way, kind, what = ((part or "").replace("_", " ") for part in found.groups())
+    words = "mean AUCPR over classes" if what == "aucpr mean" else f"{METRICS[what].split(' (')[0]} of {kind}"
+    by = kind if what == "aucpr mean" else way
+    return f"{words}, {by}" if by else words
+
+
+def measure(name: str) -> str:
+    """What is measured of a level, or of a class, in words."""
+    if name.startswith("aucpr_") and name not in METRICS:
+        return f"AUCPR of {name.removeprefix('aucpr_')}"
+    return OF_LEVEL.get(name, METRICS.get(name, name.replace("_", " ")))
+
+
+def the_level(name: str) -> str:
+    """``leaf`` -> ``the leaves``, ``level1`` -> ``level 1``."""
+    return "the leaves" if name == "leaf" else name.replace("level", "level ")
+
+
+def window(name: str) -> str:
+    """``leaf/macro_f1/64d`` -> ``/64d``; empty for a metric that has none."""
+    found = _LEVEL.fullmatch(name)
+    return f"/{found[3]}d" if found else ""
 
 
 def column(name: str) -> str:
     """A column of the index in words."""
-    return {"snr": "|S/N|", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}.get(name, name.replace("_", " "))
+    known = {"snr": "|S/N|", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}
+    return {**known, "in_domain": "domain of validity"}.get(name, name.replace("_", " "))
 
 
 def short(name: str) -> str:
     """For headlines."""
-    return "AUCPR" if name == "aucpr" else name
+    return "AUCPR" if name == "aucpr" else metric(name)
 
 
 def fold(name: str) -> str:
@@ -105,6 +178,18 @@ def show(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def repeated(metrics: Mapping[str, float | None]) -> set[str]:
+    """The numbers of the raw score, where all of them repeat those of the probability: nothing was calibrated.
+
+    Example:
+        >>> repeated({"nll": 0.2, "nll_uncalibrated": 0.2}), repeated({"nll": 0.1, "nll_uncalibrated": 0.2})
+        ({'nll_uncalibrated'}, set())
+    """
+    found = {name for name in metrics if name.endswith("_uncalibrated")}
+    same = all(metrics.get(name.removesuffix("_uncalibrated"), math.nan) == metrics[name] for name in found)
+    return found if same else set()
+
+
 def fixed(value: Any, digits: int = 3) -> str:
     """A rate with the same number of decimals as its neighbours; scientific where that would show only zeros."""
     if missing(value):
@@ -117,6 +202,17 @@ def fixed(value: Any, digits: int = 3) -> str:
 def span(interval: tuple[float, float] | None, digits: int = 3) -> str:
     """``0.951 to 0.979``."""
     return "" if interval is None else f"{fixed(interval[0], digits)} to {fixed(interval[1], digits)}"
+
+
+def with_ends(value: float | None, low: float, high: float) -> str:
+    """A number and, where it has one, its interval; empty where there is no number.
+
+    >>> with_ends(0.9, 0.85, 0.93), with_ends(0.9, math.nan, math.nan), with_ends(math.nan, 0.1, 0.2)
+    ('0.900 (0.850 to 0.930)', '0.900', '')
+    """
+    if value is None or not math.isfinite(value):
+        return ""
+    return fixed(value) + (f" ({span((low, high))})" if math.isfinite(low) and math.isfinite(high) else "")
 
 
 def spaced(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -42,7 +45,9 @@ def page(template: str, *, title: str, kicker: str, heading: str, lede: str, **c
     return printable(render(template, title=title, kicker=kicker, heading=heading, lede=lede, **content)) + "\n"
 
 
-def comparison_page(verb: str, title: str, heading: str, words: Sequence[str], sections: Sequence[Any]) -> str:
+def comparison_page(
+    verb: str, title: str, heading: str, words: Sequence[str], sections: Sequence[Any], sorts: bool = False
+) -> str:
     """A page of networks side by side.
 
     Args:
@@ -51,6 +56,7 @@ def comparison_page(verb: str, title: str, heading: str, words: Sequence[str], s
         heading: what is compared.
         words: what was found.
         sections: views of it.
+        sorts: whether a click on a heading of a table sorts it.
     """
     return page(
         "comparison.html",
@@ -59,6 +65,7 @@ def comparison_page(verb: str, title: str, heading: str, words: Sequence[str], s
         heading=heading,
         lede=" ".join(words),
         sections=sections,
+        sorts=sorts,
     )
 
 
@@ -88,9 +95,35 @@ def render(template: str, **content: Any) -> str:
     return environment().get_template(template).render(**content)
 
 
-def drawn(svg: str) -> Markup:
-    """A drawing of :mod:`astrid_ml.report.svg`: the only text that reaches a page unescaped."""
-    return Markup(svg)  # its own texts are escaped where it is drawn
+def drawn(markup: str) -> Markup:
+    """A drawing of :mod:`astrid_ml.report.svg`, or a link: the only texts that reach a page unescaped."""
+    return Markup(markup)  # its own texts are escaped where it is drawn
+
+
+def address(target: Path, folder: Path) -> str:
+    """How a page in a folder says where another file lies: relative, and quoted.
+
+    Args:
+        target: the file.
+        folder: of the page.
+
+    Example:
+        >>> address(Path("a/b c/report.html"), Path("a/out"))
+        '../b%20c/report.html'
+    """
+    return quote(os.fsencode(Path(os.path.relpath(target.resolve(), folder.resolve())).as_posix()))
+
+
+def linked(text: str, target: Path, folder: Path) -> str:
+    """A text that leads to a file, if the file is there; else the text alone, escaped.
+
+    Args:
+        text: that is clicked.
+        target: the file.
+        folder: of the page.
+    """
+    place = address(target, folder) if target.is_file() else ""
+    return render("link.html", text=text, place=place).strip()
 
 
 def anchor(text: str) -> str:

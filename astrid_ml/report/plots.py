@@ -34,7 +34,8 @@ def roc(result: EvaluationResult) -> str:
     floor = -4.0
     diagonal = np.logspace(floor, 0, 60)
     lines = [
-        Line(table["fpr"].astype(float).tolist(), table["tpr"].astype(float).tolist(), "model", "a"),
+        # From the right, down and then to the left: the stairs are nowhere above the true ones.
+        Line(table["fpr"].astype(float).tolist()[::-1], table["tpr"].astype(float).tolist()[::-1], "model", steps=True),
         Line(diagonal.tolist(), diagonal.tolist(), "a guess", "ref"),
     ]
     fpr, recall = result.metrics.get("fpr"), result.metrics.get("recall")
@@ -55,6 +56,12 @@ def reliability(result: EvaluationResult) -> str:
         x, y = after["predicted"].astype(float).tolist(), after["observed"].astype(float).tolist()
         low, high = wilson(after["observed"].to_numpy(dtype=float), after["n"].to_numpy(dtype=float))
         lines.append(Line(x, y, "calibrated", "a", points=True, low=low.tolist(), high=high.tolist()))
+    rare = result.tables.get("reliability_rare")
+    if rare is not None and len(rare):
+        x, y = rare["predicted"].astype(float).tolist(), rare["observed"].astype(float).tolist()
+        low, high = wilson(rare["observed"].to_numpy(dtype=float), rare["n"].to_numpy(dtype=float))
+        ends = {"low": low.tolist(), "high": high.tolist()}
+        lines.append(Line(x, y, "bins of equal promise", "c", points=True, hollow=True, **ends))
     title = "Reliability: observed share of real ones against the predicted probability"
     return plot(lines, "predicted probability", "observed share", title, UNIT, UNIT)
 

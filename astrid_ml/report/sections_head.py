@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+
 from astrid_ml.dataset.prepared import said_of_partial
+from astrid_ml.evaluation.breakdown import KINDS
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report import names
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.names import fixed, span
+
+MOSTLY = 0.95  # share of the bogus of which the kinds are named that are nearly all of them
 
 
 def head(report: RunReport) -> dict[str, Any]:
@@ -58,8 +63,8 @@ def simulated(report: RunReport) -> bool:
 
 def _beside(result: EvaluationResult) -> str:
     parts = []
-    if result.guess is not None and result.headline != "aucpr":
-        parts.append(f"a guess gives {result.guess:.3f}")
+    if result.headline != "aucpr":
+        parts += [f"{words} give{'s' * words.startswith('a ')} {value:.3f}" for words, value, _ in marks(result)]
     column = result.texts.get("baseline_column_name")
     for name, words in (
         ("prevalence", "a guess gives"),
@@ -70,6 +75,17 @@ def _beside(result: EvaluationResult) -> str:
         if value is not None and result.headline == "aucpr":
             parts.append(f"{words} {value:.3f}")
     return f"; {', '.join(parts)}" if parts else ""
+
+
+def marks(result: EvaluationResult) -> list[tuple[str, float, tuple[float, float] | None]]:
+    """What the headline is held against, where that is not AUCPR: a guess and a baseline; words, value, interval."""
+    level, _, rest = result.headline.partition("/")
+    trees = f"{level}/baseline_{rest}" if rest else f"baseline_{result.headline}"
+    told, ends = result.metrics.get(trees), result.intervals.get(trees)
+    out: list[tuple[str, float, tuple[float, float] | None]] = []
+    if result.guess is not None:
+        out.append(("a guess", result.guess, None))
+    return out if told is None else [*out, ("boosted trees on features", told, ends)]
 
 
 def _operating(report: RunReport) -> str:
@@ -111,6 +127,8 @@ def headline(report: RunReport) -> dict[str, Any]:
     below = f"95 % interval {span(interval)}" if interval else result.why.get(name, "")
     cells = [{"title": where, "value": "undefined" if value is None else f"{value:.3f}", "below": below}]
     titles = {"baseline_column_aucpr": "one column", "baseline_trees_aucpr": "boosted trees"}
+    if name != "aucpr":
+        cells += [{"title": words, "value": fixed(it), "below": span(ends)} for words, it, ends in marks(result)]
     keys = ["prevalence", "baseline_column_aucpr", "baseline_trees_aucpr", "recall", "precision"]
     if "precision_at_prevalence" in result.metrics:
         keys.append("precision_at_prevalence")
@@ -129,18 +147,21 @@ def _scale(result: EvaluationResult) -> dict[str, Any]:
     """Places on the scale in per cent; None for a mark that is not drawn."""
     name = result.headline
     interval = result.intervals.get(name)
-    beside = result.metrics if name == "aucpr" else {}
     low, high = (_place(end) for end in interval) if interval else (0.0, 0.0)
+    if name == "aucpr":
+        guess = result.metrics.get("prevalence")
+        trees = [("one column", "baseline_column_aucpr"), ("boosted trees", "baseline_trees_aucpr")]
+        others = [(words, result.metrics[key]) for words, key in trees if result.metrics.get(key) is not None]
+    else:
+        guess = result.guess
+        others = [(words, value) for words, value, _ in marks(result) if words != "a guess"]
     return {
         "name": names.short(name),
         "at": _percent(result.metrics[name]),
         "span": (f"{low:.2f}", f"{high - low:.2f}") if interval else None,
-        "prevalence": _percent(beside.get("prevalence")),
-        "baselines": [
-            (words, place)
-            for key, words in (("baseline_column_aucpr", "one column"), ("baseline_trees_aucpr", "boosted trees"))
-            if (place := _percent(beside.get(key))) is not None
-        ],
+        "guess": _percent(guess),
+        "guess_words": "prevalence, which a guess reaches" if name == "aucpr" else "a guess",
+        "baselines": [(words, _percent(value)) for words, value in others],
     }
 
 
@@ -166,14 +187,46 @@ def alarms(report: RunReport) -> list[str]:
 
 def said_of_sealed(sealed: Mapping[str, Any]) -> str:
     """That these are the sealed samples, and for the how many-th time they are judged."""
+    knows = "this dataset and this checkpoint know" if sealed.get("noted") else "this dataset knows"
     if sealed["opening"] == 1:
-        return (
-            f"The sealed test set, {sealed['samples']} samples, judged for the first time that this dataset knows of."
-        )
+        return f"The sealed test set, {sealed['samples']} samples, judged for the first time that {knows} of."
     said = (
-        f"The sealed test set was opened before: this is opening {sealed['opening']}, the first was {sealed['first']}."
+        f"The sealed test set was opened before: this is opening {sealed['opening']} that {knows} of, the first was "
+        f"{sealed['first']}"
     )
+    said += f", {elsewhere} of them of a copy of this dataset." if (elsewhere := sealed.get("elsewhere")) else "."
     return f"{said} What was chosen after an earlier opening has seen it."
+
+
+def said_of_artefacts(factors: Sequence[float], kinds: pd.DataFrame | None = None) -> str:
+    """That a simulator made more, or fewer, artefacts than a frame of the mission has; empty where it did not.
+
+    Args:
+        factors: times those of the missions, of each source of the dataset.
+        kinds: of the bogus that were judged, with ``kind`` and ``bogus``, how many there are.
+
+    Example:
+        >>> said_of_artefacts([1.0]), said_of_artefacts([12.0])[:57]
+        ('', 'The simulated frames hold 12 times the artefacts of real ')
+        >>> said_of_artefacts([12.0], pd.DataFrame({"kind": ["trail", "star"], "bogus": [90, 3]}))[-74:]
+        ' 90 of 93 bogus judged here are by trail: of other kinds little is tested.'
+    """
+    if all(factor == 1 for factor in factors):
+        return ""
+    times = " or ".join(f"{factor:g}" for factor in factors)
+    said = (
+        f"The simulated frames hold {times} times the artefacts of real ones (simulate.artefacts). Their share among "
+        "the bogus, and what depends on it, is not that of a survey."
+    )
+    if kinds is None:
+        return said
+    most, every = kinds.sort_values("bogus", ascending=False), int(kinds["bogus"].sum())
+    most = most[(most["bogus"].cumsum() - most["bogus"]) < MOSTLY * every]
+    if len(most) == len(kinds):
+        return said
+    names = ", ".join(map(str, most["kind"]))
+    held = f"{int(most['bogus'].sum()):,} of {every:,}"
+    return f"{said} {held} bogus judged here are by {names}: of other kinds little is tested."
 
 
 def remarks(report: RunReport) -> list[str]:
@@ -185,6 +238,10 @@ def remarks(report: RunReport) -> list[str]:
         out.insert(0, f"Labels are a proxy: {labels.get('words', labels.get('source'))}")
     if partial := said_of_partial(record.get("dataset") or {}):
         out.insert(0, partial)
+    if artefacts := said_of_artefacts(
+        (record.get("dataset") or {}).get("artefacts") or [], report.headline.tables.get(KINDS)
+    ):
+        out.insert(0, artefacts)
     if sealed := record.get("sealed"):
         out.insert(0, said_of_sealed(sealed))
     if joined := record.get("joined"):
@@ -202,4 +259,4 @@ def remarks(report: RunReport) -> list[str]:
             f"Confounded: metadata alone ({columns}) reach ROC AUC {confounded['roc_auc']:.3f}. "
             "The label can partly be told from where a sample comes from."
         )
-    return out
+    return [note if note.endswith((".", "!", "?")) else f"{note}." for note in out]

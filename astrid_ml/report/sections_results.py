@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from astrid_ml.evaluation.breakdown import RATES
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report import names, plots
 from astrid_ml.report.content import RunReport
-from astrid_ml.report.names import fixed, show, span
+from astrid_ml.report.names import fixed, show, span, with_ends
 from astrid_ml.report.svg import whisker
 from astrid_ml.report.views import (
     HeatView,
@@ -44,6 +45,8 @@ def curves(report: RunReport) -> SectionView | None:
             "Reliability in 15 bins of equal size, with 95 % intervals. On the line, a probability of 0.7 is right "
             "7 times in 10."
         )
+        more = " Of the bins of equal promise each promises as many of the rarer class; rare ones make few bins."
+        words += more * ("reliability_rare" in result.tables)
         pieces.append(figure(plots.reliability(result), words))
         pieces += _calibration(result)
     return SectionView("Curves", "pairs", {"pieces": pieces}) if pieces else None
@@ -54,7 +57,9 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
     rows = []
     for name, words in (
         ("ece", "calibration error"),
-        ("ece_excess", "the same less chance"),
+        ("ece_excess", "calibration error above chance"),
+        ("ece_rare", "for one of the rarer class"),
+        ("ece_rare_excess", "for one of the rarer class, above chance"),
         ("nll", "negative log-likelihood"),
         ("brier", "Brier score"),
     ):
@@ -64,11 +69,15 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
             both = {"raw score": (f"{name}_uncalibrated", before), "calibrated": (name, after)}
             shown = {head: _with_ends(value, result.intervals.get(key)) for head, (key, value) in both.items()}
             rows.append({"": words, **shown, "change": change})
+    if names.repeated(result.metrics):
+        rows = [{"": row[""], "the score, which is the probability": row["calibrated"]} for row in rows]
     if not rows:
         return []
     caption = (
-        "Smaller is better. A perfect model of this size has a calibration error above 0 by chance; the second row is "
-        "what is left of it. In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling."
+        "Smaller is better. A perfect model of this size has a calibration error above 0 by chance. The rows above "
+        "chance tell whether an error is there, where the interval does not hold 0; how large it is stands in the row "
+        "above each. Where one class is rare its bins are made for it: 0.3 is three promised wrongly for each ten. "
+        "In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling."
     )
     return [table(pd.DataFrame(rows), caption)]
 
@@ -140,8 +149,9 @@ def _prevalence(found: pd.DataFrame) -> TableView:
         ]
     caption = (
         "The same scores at other shares of real ones, with 95 % intervals; precision is at the threshold. It is taken "
-        "that the bogus there are the same mixture as here, only of another number. Numbers end where fewer than ten "
-        "bogus carry them: an AUCPR at 1 in 1,000 needs ten thousand in all, a precision ten above the threshold."
+        "that the bogus there are the same mixture as here, only of another number. At other shares than the "
+        "sample's own, numbers end where fewer than ten bogus carry them: an AUCPR at 1 in 1,000 needs ten thousand in "
+        "all, a precision ten above the threshold."
     )
     return table(pd.DataFrame(shown), caption)
 
@@ -177,14 +187,25 @@ def _thresholds(found: pd.DataFrame, own: float | None) -> TableView:
         return "here" if own is not None and abs(float(row["threshold"]) - own) < 1e-6 else ""
 
     caption = "Other thresholds and what they cost on this fold; the shaded row is the run's own."
+    if without := int(found.attrs.get("without", 0)):
+        kept = int(sum(found[name].iloc[0] for name in ("tp", "fp", "fn", "tn")))
+        caption += (
+            f" Of {kept + without:,} samples {without:,} are not in it: they lie outside the domain of validity and "
+            "have no probability. The confusion matrix counts them, by their scores."
+        )
     return table(shown, caption, titles, row_class=here)
 
 
 def numbers(report: RunReport) -> SectionView | None:
     """Every metric of every fold with its interval, and why some are undefined."""
     found: list[str] = []
+    shown, left = names.window(report.headline.headline), 0
     for result in report.results.values():
-        found += [name for name in result.metrics if name not in found and not name.startswith("aucpr/")]
+        passed = {*found, *names.repeated(result.metrics)}
+        own = [name for name in result.metrics if name not in passed and not name.startswith("aucpr/")]
+        # A tree of classes has hundreds of numbers: at other windows than the headline's they stand in the file alone.
+        kept = [name for name in own if not shown or names.window(name) in ("", shown)]
+        found, left = found + kept, left + len(own) - len(kept)
     rows, why = [], dict[str, str]()
     lacking = dict[str, str]()
     for name in names.ordered(found):
@@ -204,6 +225,8 @@ def numbers(report: RunReport) -> SectionView | None:
         f"All metrics. Intervals are 95 %; samples of one group stand or fall together: {report.headline.ends_by} "
         "The validation fold chose weights and threshold, and fitted the calibration: its own are not held out."
     )
+    if left:
+        caption += f" The {left:,} numbers of other windows of days stand in metrics.json."
     heads = {f"{fold} interval": "95 % interval" for fold in report.results}
     heads |= {fold: names.fold(fold) for fold in report.results}
     pieces: list[View] = [table(pd.DataFrame(rows), caption, heads)]
@@ -248,14 +271,16 @@ def _breakdown(found: pd.DataFrame, column: str, whole: float | None) -> TableVi
     shown["95 % interval"] = [span((b, c)) if math.isfinite(b) else "" for _, b, c in ends.tolist()]
     scale = f"{low:.2g} to 1"
     shown[scale] = ""
-    for name in ("precision", "recall"):
+    for name in RATES:
         if name in found:
-            shown[name] = [fixed(value) for value in found[name].astype(float)]
+            ends_of = found.reindex(columns=[name, f"{name}_low", f"{name}_high"]).astype(float).to_numpy().tolist()
+            shown[name] = [with_ends(value, low, high) for value, low, high in ends_of]
     perfect = bool(((ends[:, 1] == ends[:, 2]) & pd.notna(ends[:, 1])).any())
-    caption = f"AUCPR by {names.column(column)}, with counts and 95 % intervals."
+    caption = f"AUCPR by {names.column(column)}, precision and recall at the threshold, with counts and 95 % intervals."
     caption += " The real ones of each value against all bogus." * bool(found.attrs.get("of_truth"))
     caption += " Where an interval has no width, all resamples ranked alike: too few samples to know more." * perfect
-    return table(shown, caption, {column: names.column(column)}, drawings={scale: whiskers})
+    wide = "wide" if any(name in shown and shown[name].str.len().max() > 0 for name in RATES) else ""
+    return table(shown, caption, {column: names.column(column)}, css=wide, drawings={scale: whiskers})
 
 
 def _range(cell: str) -> str:
@@ -283,10 +308,39 @@ def further(report: RunReport) -> SectionView | None:
     for name, found in result.tables.items():
         if name.startswith("confusion/"):
             pieces.append(_confusion(found, f"Confusion matrix, {name.removeprefix('confusion/')}"))
-        elif name not in CURVES and not name.startswith(("breakdown/", "reliability")):
+        elif name not in CURVES and not name.startswith(("breakdown/", "reliability", "normalised_confusion")):
             more = f" The first 200 of {len(found):,} rows." if len(found) > 200 else ""
-            pieces.append(table(found.head(200), f"{name.replace('_', ' ')}.{more}"))
+            title = name.replace("_", " ")
+            pieces.append(table(readable(found.head(200)), f"{title[:1].upper()}{title[1:]}.{more}"))
     return SectionView("Further results", "pieces", {"pieces": pieces}) if pieces else None
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """Names of levels and metrics in words, ends of intervals in one column, shares with the same decimals.
+
+    What a level has beside its own metrics (raw scores, frequencies, guesses) stands in ``metrics.json``.
+    """
+    columns: list[tuple[str, Any]] = []
+    heads = list(map(str, found.columns))
+    for name in heads:
+        base, _, end = name.rpartition("_")
+        if (
+            end in ("uncalibrated", "prior", "guess", "excess")
+            or (end in ("low", "high") and base in heads)
+            or name == "high"
+        ):
+            continue
+        lows = name if name == "low" else f"{name}_low"
+        if name != "low":
+            column = found[name].map(lambda level: names.the_level(str(level))) if name == "level" else found[name]
+            rate = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
+            columns.append((names.measure(name), [fixed(value) for value in column] if rate else column))
+        if lows in heads:
+            highs = found[f"{lows.removesuffix('low')}high"]
+            pairs = zip(found[lows].astype(float), highs.astype(float), strict=True)
+            columns.append(("95 % interval", [span(pair) if math.isfinite(pair[0]) else "" for pair in pairs]))
+    made = pd.concat([pd.Series(column, index=found.index) for _, column in columns], axis=1)
+    return made.set_axis([title for title, _ in columns], axis=1)
 
 
 def figure_png(draw: Any) -> bytes:

@@ -192,5 +192,10 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def number(value: float) -> str:
-    """Short and without trailing zeros."""
-    return f"{value:.3g}"
+    """Short and without trailing zeros; thousands as people write them.
+
+    Example:
+        >>> number(0.25), number(1000.0), number(1e6)
+        ('0.25', '1000', '1e+06')
+    """
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e5 and value == round(value) else f"{value:.3g}"

@@ -11,7 +11,7 @@ import pandas as pd
 
 from astrid_ml.report import names, views
 from astrid_ml.report.names import fixed, missing, show, span
-from astrid_ml.report.pages import page
+from astrid_ml.report.pages import linked, page
 from astrid_ml.report.svg import whisker
 from astrid_ml.report.views import SectionView, TableView
 
@@ -39,7 +39,7 @@ def sweep_page(folder: Path, jobs: pd.DataFrame, keys: Sequence[str]) -> str:
         heading=f"Sweep over {', '.join(keys) or 'nothing'}",
         lede=f"{words} {best_job(jobs, keys)}".strip(),
         failures=[f"Job {row['job']} {row['status']}: {row['reason']}" for row in failed.to_dict("records")],
-        jobs=table(jobs, keys),
+        jobs=table(jobs, keys, folder),
         sections=[] if matrix is None else [_matrix(matrix)],
         folder=str(folder),
     )
@@ -67,11 +67,17 @@ def best_job(jobs: pd.DataFrame, keys: Sequence[str]) -> str:
     return text + (warning if name.startswith("test/") else "")
 
 
-def table(jobs: pd.DataFrame, keys: Sequence[str]) -> TableView:
-    """Sortable; one row a job, with the headline's interval drawn."""
+def table(jobs: pd.DataFrame, keys: Sequence[str], folder: Path) -> TableView:
+    """Sortable; one row a job, whose name leads to its report, with the headline's interval drawn.
+
+    Args:
+        jobs: one row a job, in a folder of its name.
+        keys: what was swept.
+        folder: of the sweep and its page.
+    """
     name = headline_of(jobs)
     shown = jobs[["job", "status", *keys]].copy()
-    drawings: dict[str, list[str]] = {}
+    drawings = {"job": [linked(str(job), folder / str(job) / "report.html", folder) for job in jobs["job"]]}
     if name is not None:
         fold, _, metric = name.partition("/")
         ends = pd.DataFrame({key: _column(jobs, f"{name}{key}") for key in ("", "_low", "_high")})
@@ -80,14 +86,14 @@ def table(jobs: pd.DataFrame, keys: Sequence[str]) -> TableView:
         if "data/completeness" in jobs:
             shown["known sources detected"] = [fixed(v) for v in _column(jobs, "data/completeness")]
         scale, whiskers = _whiskers(ends)
-        shown[scale], drawings = "", {scale: whiskers}
+        shown[scale], drawings[scale] = "", whiskers
         for other in METRICS:
             if f"{fold}/{other}" in jobs:
                 title = BASELINES.get(other, names.metric(other).split(" (")[0])
                 shown[title] = [fixed(v) for v in _column(jobs, f"{fold}/{other}")]
         if fold == "test" and f"val/{metric}" in jobs:
             shown[f"{names.short(metric)}, validation"] = [fixed(v) for v in _column(jobs, f"val/{metric}")]
-    caption = "One row a job. A click on a heading sorts."
+    caption = "One row a job; its number opens its report. A click on a heading sorts."
 
     def row_class(row: Mapping[Any, Any]) -> str:
         return "" if row["status"] == "done" else "failed"

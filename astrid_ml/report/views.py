@@ -25,6 +25,8 @@ WHISKER = 18
 UNBROKEN_ROWS = 30
 # Texts up to this length stay on one line, also where a phone makes columns narrow.
 UNWRAPPED = 18
+# Stamps are square or strips of three; a curve of this shape, with its axes, needs more room.
+BROAD, STRIP = 1.3, 2.6
 
 _NUMBER = re.compile(r"[-+]?[\d,]*\.?\d+(e[-+]?\d+)?( ?%)?")
 _SPAN = re.compile(r"[-+\d.,e]+ to [-+\d.,e]+")
@@ -234,9 +236,16 @@ def _side(texts: Sequence[str], numeric: bool, first: bool) -> str:
 
 def _width(title: str, texts: Sequence[str], wraps: bool) -> float:
     """Of a column on paper, in characters: its head may wrap between words."""
-    longest = max((WHISKER if isinstance(text, Markup) else len(text) for text in texts), default=0)
+    longest = max(map(_letters, texts), default=0)
     words = max(map(len, title.split()), default=0)
     return max(min(longest, 14) if wraps else longest, words) + GAP
+
+
+def _letters(text: str) -> int:
+    """How many a cell shows: of a link its text, of a drawing its width."""
+    if not isinstance(text, Markup):
+        return len(text)
+    return WHISKER if text.startswith("<svg") else len(text.striptags())
 
 
 def facts(values: Mapping[str, Any], caption: str) -> FactsView:
@@ -275,5 +284,11 @@ def picture(png: bytes, caption: str, css: str = "wide") -> FigureView:
 
 
 def gallery(pictures: Sequence[SamplePicture]) -> list[FigureView]:
-    """Samples with their captions."""
-    return [picture(sample.png, sample.caption, "") for sample in pictures]
+    """Samples with their captions; a picture that is much wider than high, as of a curve, gets the room of two."""
+    return [picture(sample.png, sample.caption, "broad" if _broad(sample.png) else "") for sample in pictures]
+
+
+def _broad(png: bytes) -> bool:
+    """Whether a PNG is much wider than high; its size stands in its first chunk."""
+    width, height = int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+    return BROAD * height < width < STRIP * height

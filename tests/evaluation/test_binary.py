@@ -88,6 +88,15 @@ def test_the_threshold_table_repeats_the_decisions_at_the_runs_threshold(positiv
     assert (row["tp"], row["fp"]) == (result.metrics["tp"], result.metrics["fp"])
 
 
+def test_the_threshold_table_counts_the_samples_that_have_no_probability() -> None:
+    table = predictions()
+    table.loc[table.index[:70], "probability"] = np.nan
+    rows = EVALUATION.evaluate(table).tables["thresholds"]
+    assert rows.attrs["without"] == 70
+    assert (rows[["tp", "fp", "fn", "tn"]].sum(axis=1) == len(table) - 70).all()
+    assert EVALUATION.evaluate(predictions()).tables["thresholds"].attrs["without"] == 0
+
+
 def test_prevalence_table_uses_the_scores_ranking_and_the_decisions() -> None:
     table = predictions()
     table["probability"] = np.round(table["probability"])  # a calibration that ties must not change the ranking
@@ -158,6 +167,28 @@ def test_an_all_bogus_model_is_called_out() -> None:
     said = " ".join(result.remarks)
     assert "calls everything bogus" in said
     assert "holds no information" in said
+
+
+def test_an_all_real_model_is_called_out() -> None:
+    table = predictions()
+    table["score"], table["probability"], table["decision"] = 0.95, 0.95, 1
+    said = " ".join(EVALUATION.evaluate(table).remarks)
+    assert f"calls everything real: no bogus is refused. Its precision of {table['label'].mean():.1%}" in said
+    assert "everything bogus" not in said
+
+
+def test_a_share_without_any_of_its_class_is_undefined_at_every_threshold() -> None:
+    table = predictions()
+    table["decision"] = 0
+    assert EVALUATION.evaluate(table).why["precision"] == "its denominator is zero at this threshold"
+    assert EVALUATION.evaluate(table.assign(label=0.0)).why["recall"] == "its denominator is zero at every threshold"
+    assert EVALUATION.evaluate(table.assign(label=1.0)).why["fpr"] == "its denominator is zero at every threshold"
+
+
+def test_one_group_of_a_class_is_one_group() -> None:
+    table = predictions()
+    one = table[(table["label"] == 0) | (table["label"].cumsum() <= 1)]
+    assert any("Only 1 group of the rarer class" in line for line in EVALUATION.evaluate(one).remarks)
 
 
 def test_a_model_that_finds_nothing_real_but_calls_some_real_is_not_said_to_call_all_bogus() -> None:

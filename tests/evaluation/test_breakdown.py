@@ -45,6 +45,17 @@ def test_cells_of_a_known_column_have_precision_and_recall() -> None:
         assert row["precision"] == pytest.approx(precision_score(part["label"], part["decision"]))
         assert row["recall"] == pytest.approx(recall_score(part["label"], part["decision"]))
         assert row["low"] < row["aucpr"] < row["high"]
+        tp = int((part["decision"] * part["label"]).sum())
+        for rate, of in (("precision", part["decision"].sum()), ("recall", part["label"].sum())):
+            exact = binomtest(tp, int(of)).proportion_ci(method="exact")
+            assert (row[f"{rate}_low"], row[f"{rate}_high"]) == pytest.approx((exact.low, exact.high))
+
+
+def test_a_recall_of_one_in_a_cell_has_an_interval_of_width() -> None:
+    table = predictions().assign(decision=1)
+    cells = made(table, "filter")
+    assert (cells["recall"] == 1).all() and (cells["recall_high"] == 1).all()
+    assert (cells["recall_low"] < 0.99).all()
 
 
 def test_true_magnitudes_are_measured_against_all_bogus() -> None:
@@ -81,7 +92,39 @@ def test_injected_and_natural_share_the_bogus_and_need_no_value_of_theirs() -> N
 def test_where_bogus_is_the_rare_class_no_column_is_the_truths() -> None:
     result = BinaryEvaluation(Bootstrap(50), ("injected",), positive=0).evaluate(predictions())
     cells = result.tables["breakdown/injected"].set_index("value")
-    assert cells.loc["True", ["aucpr", "precision", "recall"]].isna().all()
+    assert cells.loc["True", ["aucpr", "recall"]].isna().all()
+    assert cells.loc["True", "precision"] == 0  # what is called bogus there is real
+
+
+def test_a_cell_without_a_real_one_has_the_precision_of_what_is_called_real() -> None:
+    table = predictions()
+    table["night"] = np.where(table["label"] == 0, np.where(np.arange(len(table)) % 2, "empty", "full"), "full")
+    table["decision"] = (np.arange(len(table)) % 8 < 2).astype(np.int8)
+    cell = made(table, "night").set_index("value").loc["empty"].astype(float).to_dict()
+    assert np.isnan(cell["aucpr"]) and np.isnan(cell["recall"])
+    assert cell["precision"] == 0 < cell["precision_high"] < 0.05
+
+
+def test_the_headline_inside_and_outside_the_domain_is_told_with_counts_of_each_class() -> None:
+    table = predictions()
+    random = np.random.default_rng(1)
+    real = table["label"] == 1
+    outside = random.random(len(table)) < np.where(real, 0.3, 0.02)
+    table["score"] = np.where(outside, random.random(len(table)), table["score"])
+    table["in_domain"] = pd.array(~outside, dtype="boolean")
+    result = BinaryEvaluation(Bootstrap(50), ()).evaluate(table)
+    cells = result.tables["breakdown/in_domain"].set_index("value")
+    said = " ".join(line for line in result.remarks if line.startswith("Outside the domain"))
+    assert f"{(outside & real).sum():,} of {real.sum():,} real ones and {(outside & ~real).sum():,} of" in said
+    for side, part in (("inside", table[~outside]), ("outside", table[outside])):
+        exact = average_precision_score(part["label"], part["score"])
+        assert cells["aucpr"].astype(float)[side] == pytest.approx(exact)
+        assert f"{side} {exact:.3f} (95 % interval" in said
+    few = table.assign(in_domain=pd.array(np.arange(len(table)) % 50 > 0, dtype="boolean"))
+    again = BinaryEvaluation(Bootstrap(50), ()).evaluate(few)
+    assert "breakdown/in_domain" in again.tables and not any("Outside the" in line for line in again.remarks)
+    alike = BinaryEvaluation(Bootstrap(50), ()).evaluate(table.assign(in_domain=True))
+    assert "breakdown/in_domain" not in alike.tables
 
 
 def test_the_signed_significance_is_cut_by_its_absolute_value() -> None:
@@ -103,7 +146,8 @@ def test_false_positives_are_counted_by_kind_and_an_interval_never_ends_at_nothi
     known.loc[150:, "decision"] = 1
     table = false_positives(known, "artefact")
     assert table is not None
-    assert table[["kind", "bogus", "called_real"]].values.tolist() == [["ghost", 100, 10], ["cosmic ray", 40, 0]]
+    expected = [["ghost", 100, 100, 10], ["cosmic ray", 40, 40, 0]]
+    assert table[["kind", "bogus", "groups", "called_real"]].values.tolist() == expected
     exact = [binomtest(10, 100).proportion_ci(0.95), binomtest(0, 40).proportion_ci(0.95)]
     np.testing.assert_allclose(table[["low", "high"]], [[ci.low, ci.high] for ci in exact])
     assert false_positives(known, "absent") is None

@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation import calibration as cal
+from astrid_ml.metrics import reliability as rel
 
 
 def overconfident(seed: int, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +28,8 @@ def test_calibration_brings_the_error_down(kind: cal.Calibration) -> None:
     scores, labels = overconfident(2, 8000)
     p = cal.calibrated(scores, json.loads(json.dumps(fitted)))
     assert p is not None
-    assert cal.excess_calibration_error(scores, labels) > 0.05
-    assert abs(cal.excess_calibration_error(p, labels)) <= 0.02
+    assert rel.excess_calibration_error(scores, labels) > 0.05
+    assert abs(rel.excess_calibration_error(p, labels)) <= 0.02
     assert cal.negative_log_likelihood(p, labels) < cal.negative_log_likelihood(scores, labels)
     assert cal.brier(p, labels) < cal.brier(scores, labels)
 
@@ -60,16 +61,16 @@ def test_losses_equal_scikit_learn() -> None:
 def test_the_error_of_perfect_predictions_is_zero_after_the_null() -> None:
     random = np.random.default_rng(6)
     p = random.random(3000) ** 3
-    found = [cal.excess_calibration_error(p, random.random(3000) < p, seed=k) for k in range(30)]
-    raw = [cal.expected_calibration_error(p, random.random(3000) < p) for _ in range(30)]
+    found = [rel.excess_calibration_error(p, random.random(3000) < p, seed=k) for k in range(30)]
+    raw = [rel.expected_calibration_error(p, random.random(3000) < p) for _ in range(30)]
     assert abs(np.mean(found)) < 0.002 < np.mean(raw)
 
 
 def test_reliability_bins_are_of_equal_mass() -> None:
-    table = cal.reliability(np.linspace(0, 1, 100), np.linspace(0, 1, 100) > 0.5, bins=10)
+    table = rel.reliability(np.linspace(0, 1, 100), np.linspace(0, 1, 100) > 0.5, bins=10)
     assert table["n"].tolist() == [10] * 10
     assert table["observed"].tolist() == [0.0] * 5 + [1.0] * 5
-    assert len(cal.reliability([0.1, 0.9], [0, 1])) == 2
+    assert len(rel.reliability([0.1, 0.9], [0, 1])) == 2
 
 
 def test_scores_of_exactly_zero_and_one_stay_finite() -> None:

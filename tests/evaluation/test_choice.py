@@ -35,7 +35,16 @@ def test_right_scores_are_left_alone(seed: int) -> None:
     fitted = Chosen().fit(scores, labels)
     assert fitted["kind"] == "none"
     assert fitted["measured"] is True
-    assert "the score itself is the probability" in fitted["chosen"]["words"]
+    words = fitted["chosen"]["words"]
+    assert words.endswith("the score itself is the probability")
+    assert "only where it is better by more than one standard error" in words
+    losses = fitted["chosen"]["log_loss"]
+    least = min(losses, key=lambda name: losses[name])
+    if least != "none":
+        gain, error = (
+            float(text.rstrip(")")) for text in words.split(f"({least}: ")[1].split(";")[0].split(", standard error ")
+        )
+        assert gain == pytest.approx(losses["none"] - losses[least], abs=1e-4) and gain <= error
     p = cal.calibrated(scores, json.loads(json.dumps(fitted)))
     assert p is not None
     np.testing.assert_allclose(p, scores)
@@ -47,7 +56,7 @@ def test_scores_that_are_too_sure_are_cooled() -> None:
     assert fitted["parameters"]["temperature"] == pytest.approx(2.5, rel=0.1)
     losses = fitted["chosen"]["log_loss"]
     assert set(losses) == {"none", "temperature", "beta", "isotonic"}
-    assert losses["temperature"] < losses["none"]
+    assert f"temperature: {losses['none'] - losses['temperature']:.4f}, standard error" in fitted["chosen"]["words"]
 
 
 def test_scores_that_are_wrong_at_one_end_need_more_than_a_temperature() -> None:
@@ -65,6 +74,13 @@ def test_a_small_fold_is_not_calibrated_and_says_so() -> None:
     assert (fitted["kind"], fitted["parameters"]) == ("none", {})
     assert "9 groups of the rarer class" in fitted["chosen"]["words"]
     assert cal.calibrated(scores, fitted) is None
+
+
+@pytest.mark.parametrize(("real", "kinds"), [(29, 2), (30, 4)])
+def test_of_few_groups_no_kind_bends_each_end_by_itself(real: int, kinds: int) -> None:
+    scores, labels = drawn(3, 600, scale=3.0)
+    labels[np.flatnonzero(labels)[real:]] = False
+    assert len(Chosen().fit(scores, labels)["chosen"]["log_loss"]) == kinds
 
 
 def test_groups_count_not_samples() -> None:
@@ -143,6 +159,39 @@ def test_the_calibration_error_is_never_below_zero_and_its_excess_has_its_own_na
     for suffix in ("", "_uncalibrated"):
         assert (result.metrics[f"ece{suffix}"] or -1.0) > 0
         assert (result.metrics[f"ece_excess{suffix}"] or 0.0) < (result.metrics[f"ece{suffix}"] or 0.0)
+
+
+def rare(n: int, offset: float, sign: int = 1) -> pd.DataFrame:
+    """Probabilities of one real in a hundred (of one bogus, where ``sign`` is -1) whose log-odds are moved."""
+    random = np.random.default_rng(3)
+    odds = random.normal(-6.5, 2.5, n)
+    labels, p = random.random(n) < expit(odds), expit(odds + offset)
+    p, labels = (p, labels) if sign > 0 else (1 - p, ~labels)
+    own = {"label": labels * 1.0, "score": p, "probability": p}
+    return pd.DataFrame({"id": np.arange(n).astype(str), "group_id": np.arange(n), **own})
+
+
+def wrong_of_rarer(known: pd.DataFrame) -> str:
+    said = BinaryEvaluation(Bootstrap(20), ()).evaluate(known).remarks
+    return " ".join(line for line in said if "the rarer class, are wrong" in line)
+
+
+@pytest.mark.parametrize(("sign", "words"), [(1, "real"), (-1, "bogus")])
+def test_the_note_of_the_rarer_class_names_it_and_cites_the_error_itself(sign: int, words: str) -> None:
+    known = rare(6000, 2.0, sign)
+    said, result = wrong_of_rarer(known), BinaryEvaluation(Bootstrap(20), ()).evaluate(known)
+    value, (low, high) = 10 * (result.metrics["ece_rare"] or 0.0), result.intervals["ece_rare"]
+    assert said.startswith(f"Probabilities of the {words} ones, the rarer class, are wrong. For each ten {words} ones ")
+    assert f"together {value:.1f} (95 % interval {10 * low:.1f} to {10 * high:.1f})" in said
+    too_many, too_few = (float(said.split(after)[0].split()[-1]) for after in (" too many", " too few"))
+    assert too_many > 10 > too_few and too_many + too_few == pytest.approx(value, abs=0.11)
+    assert wrong_of_rarer(rare(6000, 0.0, sign)) == ""
+
+
+def test_four_groups_of_the_rarer_class_give_no_note() -> None:
+    known = rare(6000, 2.0)
+    few = known[(known["label"] == 0) | (known["label"].cumsum() <= 4)]
+    assert wrong_of_rarer(known) and not wrong_of_rarer(few)
 
 
 def test_the_examples_run() -> None:

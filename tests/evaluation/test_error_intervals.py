@@ -8,13 +8,13 @@ import pytest
 from scipy.special import expit, logit
 
 from astrid_ml.evaluation.binary import BinaryEvaluation
-from astrid_ml.evaluation.calibration import (
+from astrid_ml.evaluation.intervals import decision_intervals
+from astrid_ml.evaluation.result import FACTS
+from astrid_ml.metrics.reliability import (
     calibration_error_intervals,
     expected_calibration_error,
     moved_ends,
 )
-from astrid_ml.evaluation.intervals import decision_intervals
-from astrid_ml.evaluation.result import FACTS
 from astrid_ml.types import Floats, Ints, Mask
 
 DRAWS = 150
@@ -98,4 +98,6 @@ def test_every_estimate_has_an_interval_or_says_why_not(groups: int) -> None:
         assert (low is None) == (f"test/{name}_low/why" in flat) == (f"test/{name}_high/why" in flat)
         assert low is None or float(str(low)) <= value <= float(str(high))
     assert (groups == 1) == bool(result.no_interval)
-    assert {"mcc", "ece", "ece_excess", "ece_uncalibrated"} <= (set(result.intervals) | set(result.no_interval))
+    assert {"mcc", "ece", "ece_excess", "ece_rare", "ece_rare_excess", "ece_uncalibrated"} <= (
+        set(result.intervals) | set(result.no_interval)
+    )

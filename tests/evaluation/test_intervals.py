@@ -14,14 +14,13 @@ import astrid_ml.evaluation.intervals
 from astrid_ml.evaluation.intervals import (
     area_interval,
     decision_intervals,
-    effective,
     missed_interval,
     moved_precision_interval,
-    proportion_interval,
     roc_interval,
 )
 from astrid_ml.metrics.binary import UndefinedError
 from astrid_ml.metrics.means import loss_interval, mean_interval
+from astrid_ml.metrics.shares import effective, proportion_interval
 
 # Of two normal distributions, by numerical integration in benchmarks/coverage.py: the shift that gives the AUCPR.
 CASES = [(1000, 100, 3.3830, 0.95), (2000, 20, 3.8535, 0.90)]
@@ -220,3 +219,15 @@ def test_the_interval_of_a_rare_loss_holds_the_truth_more_often_than_the_symmetr
             low, high = kind(losses, np.arange(2000)) or (0, 0)
             held[which] += low <= 0.008 * 0.8 + 0.992 * 2e-3 <= high
     assert held[0] > 0.92 * 400 and held[0] > held[1]
+
+
+@pytest.mark.parametrize(("positives", "spread"), [(100, 1.0), (100, 2.0), (200, 2.0)])
+def test_a_roc_auc_near_one_is_held(positives: int, spread: float) -> None:
+    """Case: the logit alone held .99 in 82 to 91 % of draws, the truth below its lower end."""
+    n, shift, missed = 10 * positives, float(norm.ppf(0.99)) * np.sqrt(1 + spread**2), np.zeros(2)
+    for seed in range(300):
+        random, labels = np.random.default_rng(seed), np.arange(n) < positives
+        ends = roc_interval(random.normal(size=n) * np.where(labels, spread, 1) + shift * labels, labels, np.arange(n))
+        assert ends is not None
+        missed += ends[0] > 0.99, ends[1] < 0.99
+    assert missed.sum() <= 24 and missed[0] <= 18

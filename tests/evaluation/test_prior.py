@@ -65,7 +65,7 @@ def test_probabilities_move_as_bayes_says_and_back() -> None:
     x = np.linspace(-3, 6, 200)
     for share in (0.5, 0.1, 1 / 300, 1e-5):
         assert moved(posterior(x, 0.3), 0.3, share) == pytest.approx(posterior(x, share), rel=2e-4, abs=1e-9)
-    assert in_words(1 / 300) == "1 in 300" and in_words(0.3) == "0.3"
+    assert in_words(1 / 300) == "1 in 300" and in_words(0.3) == "30 %"
     assert in_words(0.999) == "all but 1 in 1,000"
 
 

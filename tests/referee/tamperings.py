@@ -34,6 +34,7 @@ from made.bundles import (
     stages,
 )
 
+from astrid_ml import __version__
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.load import read_record
 from astrid_ml.referee.crate import METADATA
@@ -243,7 +244,7 @@ def _version(folder: Path, _: Honest) -> None:
             versions["astrid-ml"] = "9.9.9"
 
     of_json(folder, "run.json", other)
-    of_text(folder, "constraints.txt", lambda text: text.replace("astrid-ml==0.1.0", "astrid-ml==9.9.9"))
+    of_text(folder, "constraints.txt", lambda text: text.replace(f"astrid-ml=={__version__}", "astrid-ml==9.9.9"))
 
 
 def _address(folder: Path, _: Honest) -> None:
@@ -314,7 +315,7 @@ def _caption(folder: Path, _: Honest) -> None:
     """Under a picture, and what a screen reader says of it."""
 
     def other(text: str) -> str:
-        found = re.search(r'<img alt="([^"]*)"', text)
+        found = re.search(r'<img [^>]*alt="([^"]*)"', text)
         assert found
         return text.replace(found[1], "confirmed by a spectrum")
 
@@ -326,14 +327,14 @@ def _another_picture(folder: Path, _: Honest) -> None:
 
     from PIL import Image
 
-    with io.BytesIO() as stream:
-        Image.new("RGB", (8, 8)).save(stream, "PNG")
-        png = base64.b64encode(stream.getvalue()).decode()
-    of_text(
-        folder,
-        "report.html",
-        lambda text: re.sub(r"(<figure><img alt=[^>]*base64,)[^\"]*", rf"\g<1>{png}", text, count=1),
-    )
+    def other(found: re.Match[str]) -> str:
+        size = Image.open(io.BytesIO(base64.b64decode(found[2]))).size  # a page tells broad pictures from others
+        with io.BytesIO() as stream:
+            Image.new("RGB", size).save(stream, "PNG")
+            return found[1] + base64.b64encode(stream.getvalue()).decode()
+
+    pattern = r"(<figure><img [^>]*base64,)([^\"]*)"
+    of_text(folder, "report.html", lambda text: re.sub(pattern, other, text, count=1))
 
 
 def _epochs(folder: Path, _: Honest) -> None:

@@ -19,7 +19,7 @@ import astrid_ml.report
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report.contact_sheet import stamp_png
 from astrid_ml.report.content import RunReport, SamplePicture
-from astrid_ml.report.pages import anchor, drawn, environment, render
+from astrid_ml.report.pages import anchor, drawn, environment, linked, render
 from astrid_ml.report.sweep import write_sweep
 from astrid_ml.report.views import facts, heat, table
 from astrid_ml.report.write import write_model_card, write_report
@@ -160,6 +160,15 @@ def test_a_browser_runs_nothing_of_it(tmp_path: Path, visit: Callable[[Path], An
         assert seen.requests == set()
 
 
+def test_a_link_is_relative_and_its_name_cannot_be_an_address(tmp_path: Path) -> None:
+    odd = tmp_path / 'data:text" onclick="x'
+    odd.mkdir()
+    (odd / "report.html").write_text("x")
+    link = linked("<b>run", odd / "report.html", tmp_path)
+    assert link == '<a href="./data%3Atext%22%20onclick%3D%22x/report.html">&lt;b&gt;run</a>'
+    assert linked("up", odd / "report.html", odd / "page").startswith('<a href="./../report.html">')
+
+
 def test_the_environment_escapes_everything_and_forgives_nothing() -> None:
     made = environment()
     assert made.autoescape is True
@@ -175,6 +184,7 @@ def test_one_function_alone_makes_markup() -> None:
     tag = re.compile(r"[\"']<(?!svg|line|circle|path|text)[a-z]+[ >]")
     assert [name for name, text in code.items() if tag.search(text)] == []
     assert drawn("<svg/>").__html__() == "<svg/>"
+    assert linked(SCRIPT, Path("nowhere"), Path()) == "&lt;script&gt;document.title=&#39;owned&#39;&lt;/script&gt;"
     for path in (HOUSE / "templates").rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\|\s*safe|autoescape|xmlattr", text), path.name

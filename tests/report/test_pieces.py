@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 from scipy.stats import binomtest
 
 from astrid_ml.evaluation.binary import BinaryEvaluation
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.metrics.binary import average_precision, pr_curve
-from astrid_ml.report import plots, sections_head, sections_results, sections_run
+from astrid_ml.report import plots, sections_head, sections_results, sections_run, views
 from astrid_ml.report.contact_sheet import MISSING, stamp_png, stretched, write_contact_sheet
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.model_card import card_text
@@ -67,6 +68,30 @@ def test_the_intervals_of_the_reliability_diagram_are_wilsons() -> None:
     for place, (k, n) in enumerate(((0, 20), (15, 50), (10, 10))):
         expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
         assert (low[place], high[place]) == pytest.approx((expected.low, expected.high), abs=2e-4)
+
+
+def test_where_a_class_is_rare_the_diagram_has_bins_of_equal_promise_too(shown: Shown) -> None:
+    random = np.random.default_rng(1)
+    odds = random.normal(-6.5, 2.5, 4000)
+    p = 1 / (1 + np.exp(-odds))
+    table = pd.DataFrame({"label": (random.random(4000) < p).astype(int), "score": p, "probability": p})
+    table["group_id"] = np.arange(4000)
+    for rows, drawn in ((table, True), (table[(table["label"] == 1) | (np.arange(4000) < 200)], False)):
+        result = BinaryEvaluation(Bootstrap(20), ()).evaluate(rows.reset_index(drop=True))
+        assert ("reliability_rare" in result.tables) == drawn
+        assert ("bins of equal promise" in plots.reliability(result)) == drawn
+        page = shown(sections_results.curves(report_of(result)))
+        assert ("each promises as many of the rarer class" in page) == drawn
+        if drawn:
+            bins = result.tables["reliability_rare"]
+            assert plots.reliability(result).count('class="hollow c"') == len(bins) + 1  # one in the legend
+            assert bins["n"].sum() == 4000 and bins["n"].iloc[0] > 5 * bins["n"].iloc[-1]
+
+
+def test_every_note_ends_with_one_full_stop() -> None:
+    result = EvaluationResult({"aucpr": 0.5}, remarks=["A sentence.", "a line of a console"])
+    report = report_of(result, domain_of_validity={"words": "3 of 4 samples lie outside"})
+    assert sections_head.remarks(report) == ["A sentence.", "a line of a console.", "3 of 4 samples lie outside."]
 
 
 def test_plots_leave_out_what_is_not_finite_and_escape_names() -> None:
@@ -129,14 +154,79 @@ def test_a_breakdown_cell_with_one_class_stays_empty(shown: Shown) -> None:
     assert "nan" not in page
 
 
+def test_where_nothing_was_calibrated_no_number_stands_twice(shown: Shown) -> None:
+    values: dict[str, float | None] = {"nll": 0.2, "ece": 0.1, "nll_change": 0.0}
+    twice = EvaluationResult(values | {"nll_uncalibrated": 0.2, "ece_uncalibrated": 0.1})
+    apart = EvaluationResult(values | {"nll_uncalibrated": 0.3, "ece_uncalibrated": 0.1})
+    for result, stands in ((twice, False), (apart, True)):
+        assert ("raw score" in shown(sections_results.numbers(report_of(result)))) == stands
+        chosen = {"kind": "none", "calibrated": True, "threshold": 0.5}
+        card = card_text(report_of(result, calibration=chosen))["model_card.md"]
+        assert ("raw score" in card) == stands
+        assert "kind: none was needed" in card and "calibrated: yes: the score itself is the probability" in card
+
+
 def test_a_result_without_anything_known_is_still_a_report(shown: Shown) -> None:
     result = EvaluationResult({"leaf/macro_f1/64d": 0.4, "odd": None}, headline="leaf/macro_f1/64d", why={"odd": "few"})
     report = report_of(result)
-    assert "leaf/macro_f1/64d is 0.400 (no interval" in sections_head.sentence(report)
+    assert "macro-F1 of the leaves at 64 days is 0.400 (no interval" in sections_head.sentence(report)
     assert "few" in shown(sections_results.numbers(report))
     assert sections_results.curves(report) is None
     assert sections_results.operating(report) is None
     assert sections_run.training(report) is None
+
+
+def test_the_headline_of_a_tree_stands_beside_a_guess_and_its_baseline() -> None:
+    metrics: dict[str, float | None] = {
+        "leaf/macro_f1/64d": 0.4,
+        "leaf/macro_f1_guess/64d": 0.1,
+        "leaf/baseline_macro_f1/64d": 0.5,
+    }
+    result = EvaluationResult(
+        metrics,
+        headline="leaf/macro_f1/64d",
+        intervals={"leaf/baseline_macro_f1/64d": (0.45, 0.55)},
+    )
+    report = report_of(result)
+    assert "; a guess gives 0.100, boosted trees on features give 0.500." in sections_head.sentence(report)
+    made = sections_head.headline(report)
+    assert [(cell["title"], cell["value"], cell["below"]) for cell in made["cells"][1:]] == [
+        ("a guess", "0.100", ""),
+        ("boosted trees on features", "0.500", "0.450 to 0.550"),
+    ]
+    scale = made["scale"]
+    assert (scale["guess"], scale["guess_words"]) == ("10.00", "a guess")
+    assert scale["baselines"] == [("boosted trees on features", "50.00")]
+
+
+def test_numbers_of_a_tree_are_those_of_the_headlines_window(shown: Shown) -> None:
+    metrics: dict[str, float | None] = {"n": 9.0}
+    metrics |= {f"leaf/macro_f1/{day}d": day / 100 for day in (1, 2, 4, 64)}
+    page = shown(sections_results.numbers(report_of(EvaluationResult(metrics, headline="leaf/macro_f1/64d"))))
+    assert "macro-F1 of the leaves at 64 days" in page and "at 4 days" not in page
+    assert "The 3 numbers of other windows of days stand in metrics.json." in page
+    whole = shown(sections_results.numbers(report_of(EvaluationResult(metrics, headline="n"))))
+    assert "at 4 days" in whole and "other windows" not in whole
+
+
+def test_tables_have_words_for_columns_and_one_for_an_interval() -> None:
+    raw = {"level": ["leaf"], "days": [4.0], "n": [360.0], "macro_f1": [0.25], "nll_prior": [1.0], "ece_excess": [0.1]}
+    ends = {"macro_f1_low": [0.2], "macro_f1_high": [0.3]}
+    made = sections_results.readable(pd.DataFrame(raw | ends))
+    assert made.columns.tolist() == ["level", "days", "objects", "macro-F1", "95 % interval"]
+    assert made.iloc[0].tolist() == ["the leaves", 4.0, 360.0, "0.250", "0.200 to 0.300"]
+    ranked = sections_results.readable(pd.DataFrame({"aucpr": [0.5, 0.25], "low": [0.4, None], "high": [0.6, None]}))
+    assert ranked.to_numpy().tolist() == [["0.500", "0.400 to 0.600"], ["0.250", ""]]
+
+
+def test_a_curve_gets_the_room_of_two_stamps() -> None:
+    def drawn(width: int, height: int) -> SamplePicture:
+        buffer = io.BytesIO()
+        Image.new("L", (width, height)).save(buffer, "PNG")
+        return SamplePicture("x", buffer.getvalue())
+
+    pictures = [drawn(*size) for size in ((640, 290), (573, 189), (64, 64))]
+    assert [view.css for view in views.gallery(pictures)] == ["broad", "", ""]
 
 
 def test_an_audit_that_is_off_or_leaks_is_an_alarm(shown: Shown) -> None:
@@ -216,4 +306,21 @@ def test_a_domains_figures_and_matrices_are_shown_once(shown: Shown) -> None:
     page = shown(sections_results.further(report_of(EvaluationResult({}, tables=tables, figures=figures))))
     assert re.findall(r'class="heat"[^>]*>([\d,]+)<', page) == ["5", "2", "1", "7"]
     assert page.count("<img") == 1
-    assert "metrics over days." in page
+    assert "Metrics over days." in page
+
+
+def test_samples_without_a_probability_are_counted_below_the_thresholds(shown: Shown) -> None:
+    result = result_of()
+    assert "are not in it" not in shown(sections_results.operating(report_of(result)))
+    result.tables["thresholds"].attrs["without"] = 40
+    assert "Of 340 samples 40 are not in it" in shown(sections_results.operating(report_of(result)))
+
+
+def test_multiplied_artefacts_are_said_at_the_top_in_the_data_and_on_the_card(shown: Shown) -> None:
+    many, real, unknown = (report_of(result_of(), dataset={"artefacts": of}) for of in ([12.0], [1.0], []))
+    said = "hold 12 times the artefacts of real ones"
+    assert said in sections_head.remarks(many)[0] and said in card_text(many)["model_card.md"]
+    for report in (real, unknown):
+        assert not any("artefacts of real" in words for words in sections_head.remarks(report))
+    pages = [shown(sections_run.data(report)) for report in (many, real, unknown)]
+    assert ["artefacts times real" in page for page in pages] == [True, True, False]

@@ -176,6 +176,9 @@ def test_the_model_card_says_what_the_report_says(tmp_path: Path) -> None:
         f"{report.results['test'].metrics['aucpr']:.4f}"
     )
     assert "proxy" in (tmp_path / "model_card.md").read_text()
+    assert "Trained on" not in card  # the dataset holds the test fold too
+    for row in report.record["split"]["counts"]:
+        assert card["Split"][row["fold"]].startswith(f"{row['samples']:,} samples")
 
 
 @pytest.mark.browser

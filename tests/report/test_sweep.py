@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ def test_the_page_has_the_matrix_and_escapes_reasons(missions: Path) -> None:
     assert "<b>no PS1" not in text
     assert "&lt;b&gt;no PS1" in text
     assert "5 jobs, 3 done, 2 not" in text
+
+
+def test_a_job_leads_to_its_report_where_it_left_one(missions: Path) -> None:
+    for number in ("0", "10"):
+        (missions / number / "report.html").write_text("x")
+    text = write_sweep(missions)[1].read_text()
+    assert re.findall(r'<a href="([^"]*)">([^<]*)</a>', text.split("<main")[1]) == [
+        ("./0/report.html", "0"),
+        ("./10/report.html", "10"),
+    ]
+    for target in ("./0/report.html", "./10/report.html"):
+        assert (missions / target).is_file()
 
 
 def test_a_damaged_record_is_a_failed_row(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_jobs_tested_on_different_samples_have_no_best(keys: list[str]) -> None:
     assert best_job(jobs_of({"seed": [1, 2], "test/aucpr": [0.5, None]}), ["seed"]) == ""
 
 
-def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[Any], str]) -> None:
+def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[Any], str], tmp_path: Path) -> None:
     columns = {
         "test/aucpr": [0.5, 0.9, None],
         "test/aucpr_low": [0.42, 0.8, None],
@@ -63,7 +63,7 @@ def test_the_table_draws_an_interval_for_each_job_that_has_one(shown: Callable[[
     others = {"test/baseline_trees_aucpr": [0.2, 0.3, None], "val/aucpr": [0.7, 0.8, None]}
     jobs = jobs_of({"seed": [1, 2, 3]}, columns, others)
     jobs.loc[2, "status"] = "failed"
-    page = shown(table(jobs, ["seed"]))
+    page = shown(table(jobs, ["seed"], tmp_path))
     assert page.count('class="whisker"') == 2
     assert 'aria-label="0.500, 0.420 to 0.600"' in page
     heads = re.findall(r"<th[^>]*>(?:<button[^>]*>)?([^<]+)", page)

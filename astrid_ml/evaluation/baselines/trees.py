@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Floats, Ints, Mask
 
 KINDS: dict[str, str] = {
@@ -139,7 +140,7 @@ class BoostedTrees:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             wrong = f"{type(error).__name__}: {error}"
         if wrong:
-            raise UserError("baseline trees as a run wrote them", wrong[:200], "give the best.ckpt of a run")
+            raise UserError("baseline trees as a run wrote them", shortened(wrong, 200), "give the best.ckpt of a run")
         return made
 
     def _wrong(self) -> str:

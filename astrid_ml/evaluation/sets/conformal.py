@@ -115,12 +115,14 @@ class Measured:
         why: the reason for each metric that is None.
         intervals: of the coverages.
         tables: a row for each class.
+        remarks: what a reader must know of them.
     """
 
     metrics: dict[str, float | None] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
 
 def measured(known: pd.DataFrame, interval_of: IntervalOf) -> Measured:

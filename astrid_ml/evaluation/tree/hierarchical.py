@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,7 @@ from astrid_ml.evaluation.tree.ranking import tree_difference, tree_ranking
 from astrid_ml.evaluation.tree.remarks import flatten, of_absent, remarks
 from astrid_ml.evaluation.tree.sets import NodeSets, measured_nodes, with_node_sets
 from astrid_ml.evaluation.tree.views import View, headline_day, scores_of, views
+from astrid_ml.metrics.shares import object_share_interval
 from astrid_ml.taxonomy import Taxonomy, load_taxonomy
 from astrid_ml.types import Floats, Ints, Share
 
@@ -43,7 +45,7 @@ class HierarchicalJudge:
         confidence: the class is the deepest node whose probability reaches this.
         calibrate: fit a scale for each family of siblings and an offset for each node, both drifting with log2(days),
             on validation.
-        bootstrap: intervals of macro-F1 and of differences; its level is that of all intervals.
+        bootstrap: intervals of differences; its level is that of all intervals.
         headline: the metric that the run is judged by.
         sets: which nodes the scores do not rule out, with a measured coverage; None for none.
         baseline: trees on what is measured of the samples, which the answers are compared with; None for none.
@@ -114,7 +116,9 @@ class HierarchicalJudge:
             p, told = nodes_of(predictions, tree, fitted), scores_of(predictions, tree)
         added = answers(p, tree, self.confidence)
         predictions = predictions.reset_index(drop=True)
-        sets = with_node_sets(predictions, tree, told, fitted.get("sets"))
+        # A checkpoint of before does not say it: a node that no sample has anything of counts as absent.
+        lost = fitted.get("absent", [tree.nodes[number] for number in np.flatnonzero(absent_nodes(told))])
+        sets = with_node_sets(predictions, tree, told, fitted.get("sets"), lost)
         return pd.concat([predictions, pd.DataFrame(added), sets], axis=1)
 
     def evaluate(self, predictions: pd.DataFrame) -> EvaluationResult:
@@ -133,7 +137,7 @@ class HierarchicalJudge:
         for view in views(known, nodes[nodes >= 0], tree):
             key = f"{view.name}/{{}}/{view.day:g}d"
             rows.append({"level": view.name, "days": view.day, **level_metrics(view)})
-            own = level_intervals(view, rows[-1], self.bootstrap)
+            own = level_intervals(view, rows[-1], self.bootstrap.level)
             result.intervals.update({key.format(name): ends for name, ends in own.items()})
             if view.day == shown:
                 self._effect(view, key, result)
@@ -190,14 +194,11 @@ class HierarchicalJudge:
         self, tree: Taxonomy, known: pd.DataFrame, nodes: Ints, shown: float, result: EvaluationResult
     ) -> None:
         """Coverage of the prediction sets at the headline's window."""
-
-        def interval_of(values: Floats) -> tuple[float, float] | None:
-            return self.bootstrap.interval(self.bootstrap.means(values, np.arange(len(values))))
-
-        found = measured_nodes(known, tree, nodes, shown, interval_of)
+        found = measured_nodes(known, tree, nodes, shown, partial(object_share_interval, level=self.bootstrap.level))
         result.metrics.update(found.metrics)
         result.intervals.update(found.intervals)
         result.tables.update(found.tables)
+        result.remarks.extend(found.remarks)
 
     def _say(self, view: View, key: str, row: dict[str, Any], result: EvaluationResult) -> None:
         """What must be said of the headline's level."""

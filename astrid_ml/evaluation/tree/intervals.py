@@ -1,4 +1,4 @@
-"""Intervals of a macro-averaged AUCPR, of a ROC AUC, and of a difference, from what each group does to the mean.
+"""Intervals of a macro-averaged AUCPR, ROC AUC and F1, and of a difference, from what each group does to the mean.
 
 Resampled objects repeat: a class of five is ranked too well in a replicate, and percentiles lie above the truth
 (``tests/evaluation/tree/test_intervals.py`` counts how often). The influences of
@@ -12,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from astrid_ml.evaluation.intervals import EDGE, UNSEEN, Interval, effective
+from astrid_ml.evaluation.intervals import UNSEEN
 from astrid_ml.metrics.influence import Influence, area_influence, roc_influence
+from astrid_ml.metrics.near_one import high_end, low_end
+from astrid_ml.metrics.shares import EDGE, Interval, effective
 from astrid_ml.types import Floats, Ints, Mask
 
 LEAST = 5  # groups below which no interval is given
@@ -123,8 +125,53 @@ def _macro_interval(of: Of, p: Floats, truth: Ints, groups: Ints, level: float) 
     width = reach / (centre * (1 - centre))
     low, high = (float(end) for end in expit(logit(centre) + np.array([-width, width])))
     # Near 1 the logit stretches a spread that it was not made for: no end lies further than that of a plain interval.
-    low, high = max(low, centre - reach), min(high, centre + reach)
-    return min(low, value), min(max(high, value), 1.0)
+    high = min(high, centre + reach)
+    costs = np.maximum(each.values - each.guesses, 0.0) / each.real / len(each.values)
+    largest = max(0.0, -float(each.moves.sum(axis=0).min())) / len(each.values)
+    low = low_end(value, spread**2, largest, costs, (1 - level) / 2)
+    return low, min(max(high, value), 1.0)
+
+
+def macro_f1_interval(truth: Ints, called: Ints, groups: Ints, level: float = 0.95) -> Interval | None:
+    """The interval of :func:`astrid_ml.evaluation.tree.metrics.macro_f1`.
+
+    Each object moves the F1 of its class and of the one that it was called: F1 is 2 T / D, with T that are right and D
+    the objects of the class and those called so.
+
+    Args:
+        truth: (n,) classes 0 .. k-1.
+        called: (n,) what they were called.
+        groups: (n,) codes 0 .. G-1.
+        level: of the interval.
+
+    Returns:
+        Its ends; None with fewer than two classes or fewer than five groups.
+
+    Example:
+        >>> y = np.repeat([0, 1], 20)
+        >>> low, high = macro_f1_interval(y, y, np.arange(40))
+        >>> round(low, 2), high
+        (0.92, 1.0)
+    """
+    if _few(truth, groups):
+        return None
+    classes = np.unique(truth)
+    size = int(max(truth.max(), called.max())) + 1
+    right, both = np.zeros(size), np.bincount(truth, minlength=size) + np.bincount(called, minlength=size)
+    np.add.at(right, truth[truth == called], 1.0)
+    of_class = np.zeros(size)
+    of_class[classes] = 1 / both[classes] / len(classes)
+    f1 = 2 * right / np.maximum(both, 1)
+    value, tail = float(f1[classes].mean()), (1 - level) / 2
+    moves = 2 * (truth == called) * of_class[truth] - (f1 * of_class)[truth] - (f1 * of_class)[called]
+    moved = np.bincount(groups, weights=moves)
+    count = len(np.unique(groups))
+    variance = count / (count - 1) * float((moved**2).sum())
+    own = np.array([effective(groups[truth == k]) for k in classes])
+    low = low_end(value, variance, max(0.0, -float(moved.min())), f1[classes] / own / len(classes), tail)
+    if value > 0:
+        return low, high_end(value, variance, tail)
+    return 0.0, 1 - low_end(1.0, 0.0, 0.0, 1 / own / len(classes), tail)  # none was right: one more may be
 
 
 def _few(truth: Ints, groups: Ints) -> bool:

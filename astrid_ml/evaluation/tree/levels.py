@@ -7,24 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.calibration import calibration_error_intervals, moved_ends
-from astrid_ml.evaluation.intervals import Interval, proportion_interval
 from astrid_ml.evaluation.tree.calibration import absent_nodes
-from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_interval, macro_roc_interval
+from astrid_ml.evaluation.tree.intervals import (
+    LEAST,
+    macro_area_interval,
+    macro_f1_interval,
+    macro_roc_interval,
+)
 from astrid_ml.evaluation.tree.metrics import (
     confusion_matrix,
     excess_ece,
     macro,
     macro_average_precision,
     macro_f1,
-    macro_f1_draws,
     top_label_ece,
 )
 from astrid_ml.evaluation.tree.remarks import guesses
 from astrid_ml.evaluation.tree.views import View
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.metrics.means import loss_interval
+from astrid_ml.metrics.reliability import calibration_error_intervals, moved_ends
+from astrid_ml.metrics.shares import Interval, proportion_interval
 from astrid_ml.types import Floats, Mask
 
 ECE_MINIMUM = 5000
@@ -48,23 +51,22 @@ def level_metrics(view: View) -> dict[str, float | None]:
     return out
 
 
-def level_intervals(view: View, measured: Mapping[str, Any], bootstrap: Bootstrap) -> dict[str, Interval]:
+def level_intervals(view: View, measured: Mapping[str, Any], level: float) -> dict[str, Interval]:
     """Intervals of :func:`level_metrics`, by objects; none of few objects.
 
     Args:
         view: a level at a window.
         measured: of it, from :func:`level_metrics`.
-        bootstrap: of macro-F1; its level is that of all.
+        level: of the intervals.
     """
     if len(np.unique(view.group)) < LEAST:
         return {}
-    called, level = view.p.argmax(axis=1), bootstrap.level
+    called = view.p.argmax(axis=1)
     right = called == view.y
     losses, there = likelihoods(view)
     found = {"accuracy": proportion_interval(right, view.group, level)}
     if len(np.unique(view.y)) > 1:
-        drawn = macro_f1_draws(view.y, called, len(view.names), view.group, bootstrap)
-        found["macro_f1"] = bootstrap.interval(drawn)
+        found["macro_f1"] = macro_f1_interval(view.y, called, view.group, level)
         found["macro_aucpr"] = macro_area_interval(view.p, view.y, view.group, level)
         found["macro_roc_auc"] = macro_roc_interval(view.p, view.y, view.group, level)
     found |= {name: loss_interval(values, view.group[there], level) for name, values in losses.items() if len(values)}

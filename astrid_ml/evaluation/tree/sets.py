@@ -1,12 +1,14 @@
 """Prediction sets of a tree of classes: at each level the nodes that a sample's scores do not rule out.
 
 Split conformal by class, as :mod:`astrid_ml.evaluation.sets.conformal`: a node has a limit of its own for each window
-of days, from the validation objects that are of it. A node that too few of them are of is never ruled out.
+of days, from the validation objects that are of it. A node that too few of them are of is never ruled out, whatever
+its score: the words name such nodes apart, since they say nothing of the sample.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +16,11 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation.sets.conformal import COLUMN, IntervalOf, Measured, limit_of
-from astrid_ml.evaluation.tree.calibration import absent_nodes
 from astrid_ml.evaluation.tree.views import levels
 from astrid_ml.taxonomy import Taxonomy
 from astrid_ml.types import Count, Floats, Ints, Level, Mask
 
-BETWEEN, NONE = " or ", "none"
+BETWEEN, NONE, NEVER = " or ", "none", "; never ruled out: "
 METRICS = {
     "set_coverage": "coverage",
     "set_size": "mean size",
@@ -76,8 +77,12 @@ class NodeSets:
         return {"coverage": self.coverage, "windows": windows}
 
 
-def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: dict[str, Any] | None) -> pd.DataFrame:
+def with_node_sets(
+    table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: dict[str, Any] | None, absent: Collection[str] = ()
+) -> pd.DataFrame:
     """The sets of each level in words: names with `` or `` between; ``none`` where all are ruled out.
+
+    Nodes that no score can rule out stand behind, as in ``ia or ii; never ruled out: slsn, tde``.
 
     A curve of another age than the windows' has the limits of the nearest one, by the logarithm of the days. Null
     where no limit was fitted for it, no columns where the checkpoint has none at all. What training did not have is in
@@ -88,6 +93,8 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
         tree: of the nodes.
         scores: (n, n_nodes), as they were fitted.
         fitted: of :meth:`NodeSets.fit`; None where the checkpoint has none.
+        absent: nodes that training did not have. It cannot be told from these scores: one sample may have a score of 0
+            of a node that no score rules out.
 
     Returns:
         ``prediction_set`` (leaves) and ``prediction_set_<level>`` of the levels above.
@@ -95,7 +102,7 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
     if fitted is None:
         return pd.DataFrame(index=table.index)
     windows = fitted["windows"]
-    held, absent = windows_of(table["days"].to_numpy(dtype=np.float64), list(windows)), absent_nodes(scores)
+    held = windows_of(table["days"].to_numpy(dtype=np.float64), list(windows))
     out = {}
     for level, name in levels(tree):
         own = tree.level_nodes(level)
@@ -104,14 +111,39 @@ def with_node_sets(table: pd.DataFrame, tree: Taxonomy, scores: Floats, fitted: 
             limits = [windows[day][tree.nodes[number]] for number in own]
             if all(limit is None for limit in limits):
                 continue
-            lowest = np.array([-np.inf if limit is None else limit for limit in limits])
-            lowest[absent[own]] = np.inf
+            never = [n for n, limit in zip(own, limits, strict=True) if limit is None and tree.nodes[n] not in absent]
+            lowest = np.array([np.inf if limit is None else limit for limit in limits])
+            lowest[np.isin(tree.nodes, list(absent))[own]] = np.inf
             may_be: Mask = scores[here][:, own] >= lowest
             sets, which = np.unique(may_be, axis=0, return_inverse=True)
-            said = np.array([BETWEEN.join(tree.nodes[k] for k in own[row]) or NONE for row in sets], dtype=object)
+            behind = NEVER + ", ".join(tree.nodes[k] for k in never) if never else ""
+            said = np.array([_joined(tree, own[row]) + behind for row in sets], dtype=object)
             words[here] = said[which.reshape(-1)]
         out[column_of(name)] = words
     return pd.DataFrame(out, index=table.index)
+
+
+def _joined(tree: Taxonomy, nodes: Ints) -> str:
+    return BETWEEN.join(tree.nodes[k] for k in nodes) or NONE
+
+
+def read_set(words: str, names: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The nodes that a set holds, and those of them that are never ruled out, from its words.
+
+    Args:
+        words: of :func:`with_node_sets`.
+        names: of the tree's nodes, which may hold `` or `` themselves.
+
+    Example:
+        >>> held, never = read_set("ib or ic or ii; never ruled out: tde", ["ib or ic", "ii", "tde"])
+        >>> sorted(held), sorted(never)
+        (['ib or ic', 'ii', 'tde'], ['tde'])
+    """
+    said, _, behind = words.partition(NEVER)
+    # Of names of which one begins as another does, the longest that is followed by a separator or the end.
+    one = re.compile("|".join(f"{re.escape(name)}(?= or |, |$)" for name in sorted(names, key=len, reverse=True)))
+    never = frozenset(one.findall(behind))
+    return (frozenset() if said == NONE else frozenset(one.findall(said))) | never, never
 
 
 def windows_of(days: Floats, windows: Sequence[str]) -> dict[str, Mask]:
@@ -158,10 +190,28 @@ def measured_nodes(known: pd.DataFrame, tree: Taxonomy, nodes: Ints, day: float,
             out.metrics[f"{name}/{metric}/{day:g}d"] = float(whole[column])
         if pd.notna(whole["low"]):
             out.intervals[f"{name}/set_coverage/{day:g}d"] = (float(whole["low"]), float(whole["high"]))
+        share = float(whole["never ruled out"])
+        if share > 0:
+            out.remarks.append(_said_of_never(rows, name, day, share))
         tables.append(rows)
     if tables:
         out.tables[f"prediction sets at {day:g} days"] = pd.concat(tables, ignore_index=True)
     return out
+
+
+def _said_of_never(rows: pd.DataFrame, level: str, day: float, share: float) -> str:
+    """Which nodes stand in each set for want of examples, and the coverage of the others."""
+    nodes = rows[rows["class"] != "all"]
+    never = nodes["never ruled out"] == 1
+    names, others = ", ".join(nodes.loc[never, "class"]), nodes[~never]
+    said = (
+        f"At {day:g} days the sets of {level} rule out no {names}: validation has too few objects of each. "
+        f"{share:.0%} of the tested objects are of these, and covered whatever their scores"
+    )
+    if others.empty:
+        return f"{said}."
+    coverage = float(np.average(others["coverage"], weights=others["objects"]))
+    return f"{said}; of the others {coverage:.1%} are covered."
 
 
 def _rows(
@@ -169,10 +219,10 @@ def _rows(
 ) -> pd.DataFrame:
     """A row for all objects of a level, then one for each node."""
     which, said = pd.factorize(known[column_of(level)])
-    sets = [frozenset[str]() if words == NONE else frozenset(str(words).split(BETWEEN)) for words in said]
-    holds = np.array([[name in members for name in tree.nodes] for members in sets], dtype=bool)
+    sets = [read_set(str(words), tree.nodes) for words in said]
+    holds, never = (np.array([[name in one[k] for name in tree.nodes] for one in sets], dtype=bool) for k in (0, 1))
     names = [tree.nodes[number] for number in truth]
-    size = np.array([len(members) for members in sets])[which]
+    size = np.array([len(held) for held, _ in sets])[which]
     facts = pd.DataFrame(
         {
             "class": names,
@@ -182,6 +232,7 @@ def _rows(
             "single": (size == 1).astype(float),
             "full": (size == classes).astype(float),
             "empty": (size == 0).astype(float),
+            "never ruled out": never[which, truth].astype(float),
         }
     )
     rows = []

@@ -14,6 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_note, whole_folder, write_json, write_text
 from astrid_ml.fingerprint import file_hash
 from astrid_ml.places import check_place, distinct_names
+from astrid_ml.reasons import shortened
 from astrid_ml.referee.crate import METADATA, constraints, facts_of, files_in, metadata_text, sized, sources_digest
 
 ALWAYS = ("config.yaml", "run.json", "metrics.json")
@@ -115,7 +116,7 @@ def _finished(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         record, metrics = (read_note(run / name) for name in ("run.json", "metrics.json"))
     except (ValueError, yaml.YAMLError) as error:
-        got = f"{run}: {type(error).__name__}: {error}"[:200]
+        got = shortened(f"{run}: {type(error).__name__}: {error}", 200)
         raise UserError("a run whose records are whole", got, fix) from error
     if not isinstance(config, dict) or not isinstance(metrics, dict):
         got = f"{run}: {'metrics.json' if isinstance(config, dict) else 'config.yaml'} is no mapping"

@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import write_json, write_text
 from astrid_ml.progress import waiting
 from astrid_ml.ranks import say
+from astrid_ml.reasons import shortened
 from astrid_ml.referee.data import DataAgain
 from astrid_ml.referee.numbers import Numbers
 from astrid_ml.referee.opened import Bundle
@@ -46,7 +47,9 @@ class RefereeCommand:
     def __post_init__(self) -> None:
         given = self.digest
         if given is not None and (len(given.strip()) != 64 or set(given.strip().lower()) - set("0123456789abcdef")):
-            raise UserError("digest=SHA256, 64 letters and digits", repr(given)[:80], "copy what astrid bundle printed")
+            raise UserError(
+                "digest=SHA256, 64 letters and digits", shortened(repr(given), 80), "copy what astrid bundle printed"
+            )
 
     def run(self) -> dict[str, Any]:
         """Judge and write.

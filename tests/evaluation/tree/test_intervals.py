@@ -6,9 +6,15 @@ import numpy as np
 import pytest
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
-from astrid_ml.evaluation.tree.intervals import LEAST, macro_area_difference, macro_area_interval, macro_roc_interval
+from astrid_ml.evaluation.tree.intervals import (
+    LEAST,
+    macro_area_difference,
+    macro_area_interval,
+    macro_f1_interval,
+    macro_roc_interval,
+)
 from astrid_ml.evaluation.tree.levels import level_intervals, level_metrics
-from astrid_ml.evaluation.tree.metrics import macro, macro_average_precision
+from astrid_ml.evaluation.tree.metrics import confusion_matrix, macro, macro_average_precision, macro_f1, macro_f1_draws
 from astrid_ml.evaluation.tree.views import View
 from astrid_ml.metrics.binary import roc_auc
 from astrid_ml.types import Floats, Ints
@@ -120,9 +126,43 @@ def test_every_estimate_of_a_level_has_an_interval_about_it() -> None:
     p, y = draw(np.random.default_rng(4), 200)
     view = View("leaf", 64.0, [str(k) for k in range(CLASSES)], y, p, p, np.arange(200))
     measured = level_metrics(view)
-    found = level_intervals(view, measured, Bootstrap(50))
+    found = level_intervals(view, measured, 0.95)
     assert set(measured) - set(found) == {"n", "macro_aucpr_guess", "macro_f1_guess", "ece_excess"}
-    for name in ("accuracy", "macro_aucpr", "macro_roc_auc", "nll", "brier", "ece"):
+    for name in ("accuracy", "macro_f1", "macro_aucpr", "macro_roc_auc", "nll", "brier", "ece"):
         value = measured[name]
         assert value is not None and found[name][0] <= value <= found[name][1]
-    assert not level_intervals(View("leaf", 64.0, view.names, y, p, p, np.arange(200) % 2), measured, Bootstrap(50))
+    assert not level_intervals(View("leaf", 64.0, view.names, y, p, p, np.arange(200) % 2), measured, 0.95)
+
+
+def classes_near_one(random: np.random.Generator, groups: int, most: int) -> tuple[Floats, Ints, Ints]:
+    """Five classes of unequal size; one object in 50 shows nothing of its class, the others are told apart."""
+    own, size = random.choice(5, groups, p=(0.4, 0.3, 0.15, 0.1, 0.05)), random.integers(1, most + 1, groups)
+    codes = np.repeat(np.arange(groups), size)
+    y, seen = own[codes].astype(np.int64), np.repeat(random.random(groups) >= 0.02, size)
+    z = random.normal(0, 0.8, (groups, 5))[codes] + random.normal(0, 0.6, (len(codes), 5))
+    z[np.arange(len(y)), y] += 6.0 * seen
+    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), y, codes
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_macro_f1_and_macro_area_near_one_are_held(most: int) -> None:
+    p, y, _ = classes_near_one(np.random.default_rng(99), 100_000, most)
+    truth = (macro_f1(confusion_matrix(y, p.argmax(axis=1), 5)), macro_average_precision(p, y) or 0.0)
+    held, percentiles, draws = np.zeros(2), 0, 200
+    for seed in range(draws):
+        p, y, codes = classes_near_one(np.random.default_rng(seed), 400, most)
+        called = p.argmax(axis=1)
+        ends = macro_f1_interval(y, called, codes), macro_area_interval(p, y, codes)
+        held += [pair is not None and pair[0] <= value <= pair[1] for pair, value in zip(ends, truth, strict=True)]
+        others = Bootstrap(60).interval(macro_f1_draws(y, called, 5, codes, Bootstrap(60)))
+        percentiles += others is not None and others[0] <= truth[0] <= others[1]
+    assert held.min() >= 0.92 * draws and held[0] > percentiles
+
+
+def test_macro_f1_of_a_perfect_and_of_a_hopeless_sample_is_not_certain() -> None:
+    y = np.repeat(np.arange(4), 10)
+    low, high = macro_f1_interval(y, y, np.arange(40)) or (1, 1)
+    assert 0.9 < low < 0.95 and high == 1
+    assert (macro_f1_interval(y, (y + 1) % 4, np.arange(40)) or (1, 1))[0] == 0
+    assert 0.05 < (macro_f1_interval(y, (y + 1) % 4, np.arange(40)) or (1, 1))[1] < 0.1
+    assert macro_f1_interval(y, y, np.arange(40) % (LEAST - 1)) is None

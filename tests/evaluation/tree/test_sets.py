@@ -10,7 +10,16 @@ import pytest
 
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge
-from astrid_ml.evaluation.tree.sets import BETWEEN, NONE, NodeSets, column_of, measured_nodes, with_node_sets
+from astrid_ml.evaluation.tree.sets import (
+    BETWEEN,
+    NEVER,
+    NONE,
+    NodeSets,
+    column_of,
+    measured_nodes,
+    read_set,
+    with_node_sets,
+)
 from astrid_ml.taxonomy import Taxonomy
 
 TREE = Taxonomy("t", "object", {"object": ("sn", "star"), "sn": ("ia", "ii"), "star": ("rr", "eb")}, {})
@@ -61,7 +70,13 @@ def test_a_node_of_few_objects_is_never_ruled_out_and_an_early_window_knows_noth
     fitted = fitted_on(150, 3)  # about 15 of the rarest
     table, scores = drawn(400, 4)
     sets = with_node_sets(table, TREE, scores, fitted)
-    assert sets["prediction_set"].str.split(BETWEEN).map(lambda names: "eb" in names).all()
+    assert sets["prediction_set"].str.endswith(f"{NEVER}eb").all()
+    sure = scores.copy()
+    sure[:, TREE.position["eb"]] = 0.0  # one sample's score of 0 is no sign that training lacked the class
+    alone = with_node_sets(table.iloc[:1], TREE, sure[:1], fitted)["prediction_set"].iloc[0]
+    assert alone.endswith(f"{NEVER}eb")
+    lacking = with_node_sets(table, TREE, scores, fitted, absent=["eb"])["prediction_set"]
+    assert not lacking.str.contains("eb").any()
     assert fitted["windows"]["64"]["eb"] is None and fitted["windows"]["64"]["star"] is not None  # type: ignore[index]
     longer, between = (with_node_sets(table.assign(days=day), TREE, scores, fitted) for day in (np.inf, 40.0))
     late = with_node_sets(table.assign(days=64.0), TREE, scores, fitted)
@@ -69,6 +84,28 @@ def test_a_node_of_few_objects_is_never_ruled_out_and_an_early_window_knows_noth
     pd.testing.assert_frame_equal(between, late)  # the nearest window, by the logarithm of the days
     assert with_node_sets(table, TREE, scores, None).isna().all().all()
     assert with_node_sets(table, TREE, scores, fitted_on(20, 5)).isna().all().all()
+
+
+def test_what_is_never_ruled_out_is_said_apart_from_the_coverage_of_the_others() -> None:
+    fitted = fitted_on(150, 3)
+    table, scores = drawn(4000, 4)
+    table = pd.concat([table, with_node_sets(table, TREE, scores, fitted)], axis=1)
+    found = measured_nodes(table, TREE, TREE.encode(list(table["label"])), 64.0, lambda values: None)
+    rows = found.tables["prediction sets at 64 days"].set_index(["level", "class"])
+    assert rows.loc[("leaf", "eb"), "never ruled out"] == 1 == rows.loc[("leaf", "eb"), "coverage"]
+    assert rows.loc[("leaf", "all"), "never ruled out"] == pytest.approx(rows["objects"][("leaf", "eb")] / 4000)
+    [said] = [words for words in found.remarks if "leaf" in words]
+    others = rows.loc["leaf"].drop(["all", "eb"])
+    expected = (others["coverage"] * others["objects"]).sum() / others["objects"].sum()
+    assert "rule out no eb" in said and f"of the others {expected:.1%} are covered" in said
+
+
+def test_names_with_or_in_them_are_read_whole() -> None:
+    names = ["object", "Ib or Ic", "Ib", "II", "none of these"]
+    whole = read_set(f"Ib or Ib or Ic or II{NEVER}none of these", names)
+    assert whole == (frozenset(names[1:]), frozenset({"none of these"}))
+    assert read_set(NONE, names) == (frozenset(), frozenset())
+    assert read_set(f"{NONE}{NEVER}II, Ib", names) == (frozenset({"II", "Ib"}), frozenset({"II", "Ib"}))
 
 
 def test_where_all_is_ruled_out_the_set_says_none() -> None:
