@@ -106,6 +106,7 @@ class PreparedDataModule(LightningDataModule):
         self.balance, self.undersample_ratio = balance, undersample_ratio
         self.statistics: dict[str, Any] = {}
         self.rows: dict[str, Ints] = {}
+        self.training_fold: Ints = np.zeros(0, dtype=np.int64)
         self.source: SampleSource | None = None
         self.seed = 0
         self._begin = (0, 0)
@@ -160,7 +161,8 @@ class PreparedDataModule(LightningDataModule):
             # The quantiles of the inputs let a later evaluation measure how far its data have drifted.
             inputs = input_statistics(source, self.rows["train"])
             self.statistics = {**self.fit_statistics(source, self.rows["train"]), "inputs": inputs}
-        self.rows["train"] = self._balanced(self.rows["train"], seed)
+        self.training_fold = self.rows["train"]
+        self.rows["train"] = self._balanced(self.training_fold, seed)
 
     def load_statistics(self, statistics: dict[str, Any]) -> None:
         """Take the statistics from a checkpoint."""

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Floats32
 
 # In a file whose weights lie in another: the first key of a tensor's external_data, as protobuf writes it.
@@ -61,7 +62,7 @@ class OnnxFile:
             # From its bytes: what it would name has no folder to lie in.
             return onnxruntime.InferenceSession(self._content, providers=["CPUExecutionProvider"])
         except Exception as error:  # a damaged file fails in whatever way its bytes lead to
-            got = f"{self.file}, which onnxruntime refuses: {str(error).splitlines()[0][:160]}"
+            got = f"{self.file}, which onnxruntime refuses: {shortened(str(error).splitlines()[0], 160)}"
             raise UserError("a whole network in one file of ONNX", got, "export it again") from error
 
     def scores(self, images: Floats32, features: Floats32 | None) -> Any:
@@ -92,7 +93,7 @@ class OnnxFile:
             shapes = ", ".join(str(value.shape) for value in values)
             wants = ", ".join(f"{part.name} {part.shape}" for part in asked)
             fix = f"it takes {wants}: set channels= and channels.size=, or model.program.layout=NHWC"
-            got = f"{self.file}, which refuses {shapes}: {str(error).splitlines()[0][:160]}"
+            got = f"{self.file}, which refuses {shapes}: {shortened(str(error).splitlines()[0], 160)}"
             raise UserError("a network that takes the stamps of the datamodule", got, fix) from error
         out, shape = np.asarray(answer), np.shape(answer)
         if out.dtype.kind != "f" or shape[:1] != (len(images),) or out.size not in (len(images), 2 * len(images)):

@@ -22,6 +22,7 @@ from astrid_ml.preprocessing.alerts.messages import Schemas
 from astrid_ml.preprocessing.alerts.packed import ENDINGS, compressed, inflated, opened
 from astrid_ml.preprocessing.alerts.stamp_files import is_stamp_file
 from astrid_ml.readable import reading_parquet
+from astrid_ml.reasons import shortened
 from astrid_ml.walk import named_in_utf8, walk
 
 Packets = Iterator[dict[str, Any] | PacketFileError]
@@ -199,7 +200,7 @@ def read_loose(source: Path | bytes, schemas: Schemas = messages.NONE) -> Packet
     except PacketFileError:
         raise
     except (OSError, EOFError, ValueError, LZMAError) as error:  # of an inflating stream
-        raise PacketFileError(f"a damaged file ({str(error)[:80]})") from error
+        raise PacketFileError(f"a damaged file ({shortened(str(error), 80)})") from error
 
 
 def _packets(stream: IO[bytes], source: Path | bytes, schemas: Schemas) -> Packets:

@@ -21,6 +21,7 @@ from astrid_ml.avro import DamagedAvroError, refuse_recursive
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.preprocessing.alerts.avro_packets import PacketFileError
+from astrid_ml.reasons import shortened
 
 MAGIC = b"\0"
 SUFFIX = ".avsc"
@@ -149,7 +150,7 @@ def parsed(path: Path, _: int) -> Any:
     except DamagedAvroError as error:
         raise PacketFileError(f"{path.name}: {error}") from error
     except Exception as error:  # fastavro raises anything from KeyError to an error of its own
-        raise PacketFileError(f"{path.name} is no schema of Avro ({str(error)[:80]})") from error
+        raise PacketFileError(f"{path.name} is no schema of Avro ({shortened(str(error), 80)})") from error
 
 
 def _content(path: Path) -> Any:

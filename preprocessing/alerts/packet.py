@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.alerts.stamp_fits import StampError, read_stamp
 from astrid_ml.preprocessing.stamps import MARKED_PIXELS, why_blank, without_marks
 from astrid_ml.preprocessing.surveys.registry import Surveys, surveys_of
 from astrid_ml.preprocessing.surveys.survey import PacketKeys, Survey, TimeConvention
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Floats32
 
 UNKNOWN = "unknown"  # what a packet says and nobody understands
@@ -46,7 +47,7 @@ def survey_of_packet(packet: Mapping[str, Any], surveys: Surveys) -> tuple[Surve
     found = surveys.of_packet(packet, (packet.get(name) for name in OBJECT_NAMES))
     if found.survey is None:
         fix = "" if (surveys.chosen is not None) else "; say survey=NAME, or describe it: survey=FILE.yaml"
-        raise PacketError(f"a survey that is not known: {found.by[:120]}{fix}")
+        raise PacketError(f"a survey that is not known: {shortened(found.by, 120)}{fix}")
     if found.survey.packet is None:
         raise PacketError(f"a packet of {found.survey.name}, whose description has no packets")
     return found.survey, found.survey.packet
@@ -79,7 +80,7 @@ def read_packet(
     except (TypeError, ValueError, OverflowError, AttributeError) as error:
         if isinstance(error, PacketError):
             raise
-        raise PacketError(f"a value that cannot be read ({str(error)[:80]})") from error
+        raise PacketError(f"a value that cannot be read ({shortened(str(error), 80)})") from error
     if why := absent_key(packet, survey):
         raise PacketError(why)
     whole, pixels = without_marks(np.stack(read_cutouts(packet))[None], stamp.largest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
+from astropy.wcs import WCS
 
 from astrid_ml.contracts.pipeline import Drop, Unit, UnitWriter
 from astrid_ml.errors import UserError
@@ -21,7 +23,7 @@ from astrid_ml.preprocessing.differencing.difference import (
     Subtraction,
 )
 from astrid_ml.preprocessing.differencing.frame.apart import refuse_one_hdu, refuse_one_image
-from astrid_ml.preprocessing.differencing.frame.artefacts import artefact_of, artefact_table
+from astrid_ml.preprocessing.differencing.frame.artefacts import artefact_of, artefact_table, groups_by_artefact
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
 from astrid_ml.preprocessing.differencing.frame.manifest import find_pairs, frame_files
 from astrid_ml.preprocessing.differencing.frame.truth import label_candidates, placed, truth_table
@@ -31,6 +33,7 @@ from astrid_ml.preprocessing.differencing.sky.background import KeepBackground
 from astrid_ml.preprocessing.differencing.stars.psf import EmpiricalPsf, GivenPsf, NamedPsf
 from astrid_ml.preprocessing.stamps import peak_snr
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 from astrid_ml.sky import healpix
 from astrid_ml.types import Mask, Positive
 
@@ -38,7 +41,7 @@ from astrid_ml.types import Mask, Positive
 COLUMNS = (
     "id", "group_id", "x", "y", "snr", "sign", "flags", *MEASURED, "mission", "filter", "field", "mjd", "source",
     "label", "match_id", "match_distance", "truth_given", "injected", "truth_kind", "truth_mag", "truth_snr",
-    "artefact", "label_source", "stamp_h", "stamp_w", "stamp_outside", "peak_snr",
+    "artefact", "label_source", "stamp_h", "stamp_w", "stamp_outside", "pixel_scale", "peak_snr",
 )  # fmt: skip
 _CELL = 18  # HEALPix order; cells of 0.8 arcsec
 
@@ -60,7 +63,7 @@ class DifferencingPipeline(Subtraction):
     match_radius: Positive = 1.0
     domain: ClassVar[str] = "differencing"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
 
     def __post_init__(self) -> None:
         """Refuse to give back a sky that no step takes away."""
@@ -137,6 +140,7 @@ class DifferencingPipeline(Subtraction):
         table, account = label_candidates(table, truth, radius)
         if artefacts is not None:
             table["artefact"] = artefact_of(table, artefacts)
+            table["group_id"] = groups_by_artefact(table, artefacts)
         for name, number in account.items():
             writer.count(name, number)
         if len(table):
@@ -152,6 +156,7 @@ class DifferencingPipeline(Subtraction):
         stamps, outside = self.cutout((shown[0], shown[1], *planes[2:]), x, y, sign)
         out = table.assign(stamp_h=stamps.shape[-2], stamp_w=stamps.shape[-1])
         out["stamp_outside"] = outside.float().mean((1, 2)).numpy()
+        out["pixel_scale"] = _pixel_scale(done.science.wcs)
         out["peak_snr"] = peak_snr(stamps[:, 2].numpy())
         return out, {"stamps": stamps.numpy()}
 
@@ -190,6 +195,11 @@ class DifferencingPipeline(Subtraction):
         }
 
 
+def _pixel_scale(wcs: WCS | None) -> float:
+    """Arcsec of a pixel's side, that of a square as large; NaN of frames without a WCS."""
+    return float("nan") if wcs is None else 3600 * math.sqrt(abs(np.linalg.det(wcs.celestial.pixel_scale_matrix)))
+
+
 def candidate_table(done: Difference, name: str) -> pd.DataFrame:
     """The candidates of a pair with what every index must hold; columns are there when it is empty too."""
     table = done.candidates.copy()
@@ -212,4 +222,4 @@ def _kind(warning: str) -> str:
         >>> _kind("blank sky holds 0.03 e- a pixel")
         'blank sky holds ... e- a pixel'
     """
-    return " ".join("..." if any(c.isdigit() for c in word) else word for word in warning.split())[:80]
+    return shortened(" ".join("..." if any(c.isdigit() for c in word) else word for word in warning.split()), 80)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astrid_ml.types import Floats, Mask
+from astrid_ml.types import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,14 @@ def add_trail(mean: Floats, width: float, peak: float, rng: np.random.Generator)
 
 def cosmic_rays(
     shape: tuple[int, int], density: float, charge: tuple[float, float], rng: np.random.Generator
-) -> tuple[Floats, Floats]:
-    """Charge (e-) of tracks of 1 to 30 px, and (n, 2) x and y of their pixels; ``density`` per Mpx."""
+) -> tuple[Floats, Floats, Ints]:
+    """Charge (e-) of tracks of 1 to 30 px, (n, 2) x and y of their pixels, and (n,) which track each is of.
+
+    ``density`` is per Mpx.
+    """
     h, w = shape
-    out, places = np.zeros(shape), [np.zeros((0, 2))]
-    for _ in range(int(rng.poisson(density * h * w / 1e6))):
+    out, places, tracks = np.zeros(shape), [np.zeros((0, 2))], [np.zeros(0, dtype=np.int64)]
+    for number in range(int(rng.poisson(density * h * w / 1e6))):
         length, angle = min(30.0, 1 + rng.exponential(4.0)), rng.uniform(0, np.pi)
         t = np.arange(0, length, 0.25)
         cols = np.rint(rng.uniform(0, w - 1) + t * np.cos(angle)).astype(int)
@@ -80,7 +83,8 @@ def cosmic_rays(
         # A quarter pixel of path leaves a quarter of the charge, so that grazing pixels get less.
         np.add.at(out, (rows[ok], cols[ok]), 0.25 * level)
         places.append(np.unique(np.column_stack([cols[ok], rows[ok]]), axis=0).astype(np.float64))
-    return out, np.concatenate(places)
+        tracks.append(np.full(len(places[-1]), number))
+    return out, np.concatenate(places), np.concatenate(tracks)
 
 
 def bad_mask(shape: tuple[int, int], share: float, columns: float, rng: np.random.Generator) -> Mask:

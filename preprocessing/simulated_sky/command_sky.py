@@ -54,6 +54,7 @@ class SimulateSky:
     """
 
     domain: ClassVar[str] = "differencing"
+    version: ClassVar[int] = 2  # what changes may lie at the edge, and is never rounded to none
 
     n: Count = 40
     missions: Annotated[tuple[str, ...] | list[str], Filled()] = ("ztf", "ps1", "swift", "galex")
@@ -99,7 +100,8 @@ class SimulateSky:
                 counts[str(kind)] = counts.get(str(kind), 0) + int(count)
         _write(output_dir / "manifest.csv", pd.DataFrame(rows))
         changes = sum(counts.values())
-        return {"pairs": self.n, "changes": changes, "kinds": counts, "missions": list(self.missions), "seed": seed}
+        made = {"pairs": self.n, "changes": changes, "kinds": counts, "missions": list(self.missions), "seed": seed}
+        return {**made, "artefacts": self.artefacts}
 
     def _check(self) -> None:
         unknown = sorted({str(name) for name in self.missions if str(name).lower() not in MISSIONS})
@@ -197,6 +199,7 @@ class SimulateSky:
                 float(rng.uniform(0, mission.preset.variation)) / 2,
             ),
             distortion=self.distortion,
+            margin=fwhm,  # as in a survey: a candidate at the edge is not bogus for that
             zero_point=electron_zero_point(mission, science.filter) + 2.5 * float(np.log10(clear)),
             centre=(float(rng.uniform(0, 360)), float(np.degrees(np.arcsin(rng.uniform(-0.85, 0.85))))),
             artefacts=_scaled(mission.preset.artefacts, self.artefacts),

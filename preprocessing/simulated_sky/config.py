@@ -38,6 +38,7 @@ class SkyConfig:
         distortion: px; largest misregistration that the WCS does not know of, smooth over the field.
         variables, vanished, moving: stars that vary, sources of the reference only, sources that moved.
         separation: px; least distance between things that change.
+        margin: px from the edge within which nothing changes.
         zero_point: AB magnitude of one e- in the science image.
         centre: RA, Dec (degrees) of the field.
         artefacts: of detectors and sky.
@@ -70,6 +71,7 @@ class SkyConfig:
     vanished: float = 0.0
     moving: float = 0.0
     separation: float = 12.0
+    margin: float = 32.0
     zero_point: float = 25.0
     centre: tuple[float, float] = (150.0, 20.0)
     artefacts: Artefacts = field(default_factory=Artefacts)

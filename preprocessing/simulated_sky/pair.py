@@ -22,11 +22,11 @@ from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.galaxies import galaxy_layer
 from astrid_ml.preprocessing.simulated_sky.psf import Psf, add_points, add_sources, moffat_stamp
 from astrid_ml.preprocessing.simulated_sky.sources import draw_changes, draw_galaxies, draw_stars
-from astrid_ml.types import Floats
+from astrid_ml.types import Floats, Ints
 
 __all__ = ["SkyConfig", "SkyPair", "add_points", "moffat_stamp", "optimal_error", "simulate_pair"]
 
-ARTEFACT_COLUMNS = ("x", "y", "radius", "kind")
+ARTEFACT_COLUMNS = ("x", "y", "radius", "kind", "instance")
 TRUTH_COLUMNS = ("object_id", "x", "y", "ra", "dec", "flux", "mag", "snr_opt", "kind", "host_distance")
 
 
@@ -124,14 +124,14 @@ def _frame(
     sigma = float(np.sqrt(config.sky[i] + noise**2))
     seen = []
     if i == 0:
-        for _ in range(int(extra.poisson(art.trails))):
+        for number in range(int(extra.poisson(art.trails))):
             points = add_trail(mean, config.fwhm[0], sigma * extra.uniform(*art.trail_snr), extra)
-            seen.append(_seen("trail", points, config))
+            seen.append(_seen("trail", points, config, of=np.full(len(points), number)))
     data = rng.poisson(mean) + rng.normal(0, noise, mean.shape)
     if i == 0:
-        charge, places = cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
+        charge, places, tracks = cosmic_rays(config.shape, art.cosmic_rays, art.cosmic_charge, extra)
         data += charge
-        seen.append(_seen("cosmic ray", places, config))
+        seen.append(_seen("cosmic ray", places, config, of=tracks))
         hot = []
         for _ in range(int(extra.poisson(art.hot_pixels * mean.size / 1e6))):
             row, column = extra.integers(config.shape[0]), extra.integers(config.shape[1])
@@ -155,10 +155,17 @@ def _frame(
     return image, variance, pd.concat(seen or [_seen("", np.zeros((0, 2)), config)], ignore_index=True)
 
 
-def _seen(kind: str, places: Floats, config: SkyConfig, radius: float | Floats | None = None) -> pd.DataFrame:
-    """Rows of ``ARTEFACT_COLUMNS``; how far from it (px) a candidate may lie is the PSF's width where not given."""
+def _seen(
+    kind: str, places: Floats, config: SkyConfig, radius: float | Floats | None = None, of: Ints | None = None
+) -> pd.DataFrame:
+    """Rows of ``ARTEFACT_COLUMNS``; how far from it (px) a candidate may lie is the PSF's width where not given.
+
+    ``of`` says which trail or track of the frame each place belongs to; without it each is an artefact of its own.
+    """
     near = config.fwhm[0] if radius is None else radius
-    return pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "radius": near, "kind": kind})[list(ARTEFACT_COLUMNS)]
+    instance = [f"{kind} {number}" for number in (np.arange(len(places)) if of is None else of)]
+    made = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "radius": near, "kind": kind})
+    return made.assign(instance=pd.array(instance, dtype="string"))[list(ARTEFACT_COLUMNS)]
 
 
 def _static(stars: pd.DataFrame, galaxies: pd.DataFrame, config: SkyConfig) -> pd.DataFrame:

@@ -10,7 +10,6 @@ import pandas as pd
 if TYPE_CHECKING:
     from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 
-MARGIN = 32  # px from the edge within which nothing changes
 KINDS = ("isolated", "galaxy", "nucleus", "variable", "vanished", "moving")
 _TRIES = 200
 
@@ -73,26 +72,33 @@ def draw_changes(
         (px; NaN without a host), ``object``, ``star`` (row of the variable star, -1 for others). A moving source has
         two rows of one object: where it is and where it was.
     """
-    area = config.shape[0] * config.shape[1] / 1e6
     places, rows = Places(config.separation), list[dict[str, object]]()
-    m = round(config.transients * area)
-    inside = galaxies[_well_inside(galaxies, config.shape)]
+    m, vanished, moving, variables = _numbers(config, rng)
+    inside = galaxies[_well_inside(galaxies, config)]
     hosted = round(m * config.in_galaxies) if len(inside) else 0
     for i in range(m):
-        row = (
-            _hosted(inside, places, config.shape, rng) if i < hosted else _alone(places, config.shape, rng, "isolated")
-        )
+        row = _hosted(inside, places, config, rng) if i < hosted else _alone(places, config, rng, "isolated")
         _add(rows, [] if row is None else [row])
-    for _ in range(round(config.vanished * area)):
-        row = _alone(places, config.shape, rng, "vanished")
+    for _ in range(vanished):
+        row = _alone(places, config, rng, "vanished")
         _add(rows, [] if row is None else [{**row, "sign": -1}])
-    for _ in range(round(config.moving * area)):
-        _add(rows, _mover(places, config.shape, rng))
-    _add_variables(rows, stars, places, config, round(config.variables * area), rng)
+    for _ in range(moving):
+        _add(rows, _mover(places, config, rng))
+    _add_variables(rows, stars, places, config, variables, rng)
     columns = ["x", "y", "kind", "sign", "host_distance", "object", "star"]
     return pd.DataFrame(rows, columns=columns).astype(
         {"x": float, "y": float, "kind": object, "sign": int, "host_distance": float, "object": int, "star": int}
     )
+
+
+def _numbers(config: SkyConfig, rng: np.random.Generator) -> list[int]:
+    """How many transients, vanished and moving sources, and variables: of a part of one, that share of frames has it.
+
+    The shares come from a stream of their own: whole numbers leave everything else as it was.
+    """
+    area, own = config.shape[0] * config.shape[1] / 1e6, rng.spawn(1)[0]
+    expected = area * np.array([config.transients, config.vanished, config.moving, config.variables])
+    return [int(number) for number in np.floor(expected + own.uniform(size=4))]
 
 
 def _add(rows: list[dict[str, object]], new: list[dict[str, object]]) -> None:
@@ -100,19 +106,25 @@ def _add(rows: list[dict[str, object]], new: list[dict[str, object]]) -> None:
     rows.extend({"sign": 1, "host_distance": np.nan, "star": -1, **row, "object": number} for row in new)
 
 
-def _well_inside(table: pd.DataFrame, shape: tuple[int, int]) -> pd.Series:
-    h, w = shape
-    return table["x"].between(MARGIN, w - 1 - MARGIN) & table["y"].between(MARGIN, h - 1 - MARGIN)
+def _well_inside(table: pd.DataFrame, config: SkyConfig) -> pd.Series:
+    (h, w), margin = config.shape, config.margin
+    return table["x"].between(margin, w - 1 - margin) & table["y"].between(margin, h - 1 - margin)
 
 
-def _within(x: float, y: float, shape: tuple[int, int]) -> bool:
-    return MARGIN <= x <= shape[1] - 1 - MARGIN and MARGIN <= y <= shape[0] - 1 - MARGIN
+def _within(x: float, y: float, config: SkyConfig) -> bool:
+    (h, w), margin = config.shape, config.margin
+    return margin <= x <= w - 1 - margin and margin <= y <= h - 1 - margin
 
 
-def _alone(places: Places, shape: tuple[int, int], rng: np.random.Generator, kind: str) -> dict[str, object] | None:
+def _anywhere(config: SkyConfig, rng: np.random.Generator) -> tuple[float, float]:
+    (h, w), margin = config.shape, config.margin
+    return rng.uniform(margin, w - 1 - margin), rng.uniform(margin, h - 1 - margin)
+
+
+def _alone(places: Places, config: SkyConfig, rng: np.random.Generator, kind: str) -> dict[str, object] | None:
     """A free position anywhere; None where the field is full."""
     for _ in range(_TRIES):
-        x, y = rng.uniform(MARGIN, shape[1] - 1 - MARGIN), rng.uniform(MARGIN, shape[0] - 1 - MARGIN)
+        x, y = _anywhere(config, rng)
         if places.free(x, y):
             places.take(x, y)
             return {"x": x, "y": y, "kind": kind}
@@ -120,7 +132,7 @@ def _alone(places: Places, shape: tuple[int, int], rng: np.random.Generator, kin
 
 
 def _hosted(
-    hosts: pd.DataFrame, places: Places, shape: tuple[int, int], rng: np.random.Generator
+    hosts: pd.DataFrame, places: Places, config: SkyConfig, rng: np.random.Generator
 ) -> dict[str, object] | None:
     """A transient in a galaxy, one in five at its nucleus."""
     for _ in range(_TRIES):
@@ -129,19 +141,19 @@ def _hosted(
         distance = 0.0 if nucleus else r_e * rng.uniform(0.3, 2.0)
         angle = rng.uniform(0, 2 * np.pi)
         x, y = gx + distance * np.cos(angle), gy + distance * np.sin(angle)
-        if _within(x, y, shape) and places.free(x, y):
+        if _within(x, y, config) and places.free(x, y):
             places.take(x, y)
             return {"x": x, "y": y, "kind": "nucleus" if nucleus else "galaxy", "host_distance": distance}
     return None
 
 
-def _mover(places: Places, shape: tuple[int, int], rng: np.random.Generator) -> list[dict[str, object]]:
+def _mover(places: Places, config: SkyConfig, rng: np.random.Generator) -> list[dict[str, object]]:
     """A source that moved by 15 to 60 px between the images."""
     for _ in range(_TRIES):
-        x, y = rng.uniform(MARGIN, shape[1] - 1 - MARGIN), rng.uniform(MARGIN, shape[0] - 1 - MARGIN)
+        x, y = _anywhere(config, rng)
         length, angle = rng.uniform(15, 60), rng.uniform(0, 2 * np.pi)
         ox, oy = x + length * np.cos(angle), y + length * np.sin(angle)
-        if _within(ox, oy, shape) and places.free(x, y) and places.free(ox, oy):
+        if _within(ox, oy, config) and places.free(x, y) and places.free(ox, oy):
             places.take(x, y)
             places.take(ox, oy)
             return [{"x": x, "y": y, "kind": "moving"}, {"x": ox, "y": oy, "kind": "moving", "sign": -1}]
@@ -157,9 +169,7 @@ def _add_variables(
     rng: np.random.Generator,
 ) -> None:
     """Stars that do not saturate and are bright enough to vary visibly."""
-    usable = stars.index[_well_inside(stars, config.shape) & (stars["flux"] > 4 * config.star_flux[0])].to_numpy(
-        copy=True
-    )
+    usable = stars.index[_well_inside(stars, config) & (stars["flux"] > 4 * config.star_flux[0])].to_numpy(copy=True)
     for i in rng.permutation(usable) if wanted else ():
         x, y = float(stars["x"][i]), float(stars["y"][i])
         if places.free(x, y) and float(stars["flux"][i]) < config.saturation:

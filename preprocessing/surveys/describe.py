@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.option_files import content_of
 from astrid_ml.preprocessing.surveys.survey import ROLES, Survey
+from astrid_ml.reasons import shortened
 from astrid_ml.values import fields_of, fits, required, words_of
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def content(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise UserError("a file that describes a survey", f"{path}: {error.strerror}", "check the path") from error
     except (ValueError, yaml.YAMLError) as error:
-        got = f"{path}: {' '.join(str(error).split())[:200]}"
+        got = f"{path}: {shortened(' '.join(str(error).split()), 200)}"
         raise UserError("a description of a survey in YAML", got, "repair that file") from error
     if not isinstance(found, dict):
         got = f"{path}, which holds {type(found).__name__}"

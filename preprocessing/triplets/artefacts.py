@@ -117,7 +117,7 @@ def dipole(at: Optics, random: np.random.Generator) -> Pattern:
     Their fluxes agree to a percent: of more than that the sum of the lobes is a variable star, and real.
     """
     n = len(at.x)
-    shift, angle = _uniform(random, 0.15, 0.8, n), _uniform(random, 0, 2 * np.pi, n)
+    shift, angle = _uniform(random, 0.1, 0.5, n), _uniform(random, 0, 2 * np.pi, n)
     half_x, half_y = (shift / 2 * np.cos(angle)).astype(np.float32), (shift / 2 * np.sin(angle)).astype(np.float32)
     # The positive lobe is what was detected, so the star itself lies a little beside.
     x, y = at.x - 0.4 * at.fwhm * np.cos(angle), at.y - 0.4 * at.fwhm * np.sin(angle)
@@ -127,11 +127,17 @@ def dipole(at: Optics, random: np.random.Generator) -> Pattern:
 
 
 def bad_kernel(at: Optics, random: np.random.Generator) -> Pattern:
-    """A bright star whose PSF was matched badly, by 3 to 15 % of its width: a core with a ring of the other sign."""
+    """A bright star whose PSF was matched badly: its width by 2 to 10 %, its shape by up to 10 %, its place by .1 px.
+
+    A kernel that is slightly wrong misses all of them at once; a width alone would leave a perfect core and ring.
+    """
     n = len(at.x)
     science = moffat(at.x, at.y, at.fwhm, at.beta)
-    other = at.fwhm * np.where(random.random(n) < 0.8, _uniform(random, 1.03, 1.15, n), _uniform(random, 0.87, 0.97, n))
-    matched = moffat(at.x, at.y, other.astype(np.float32), at.beta)
+    wider = random.random(n) < 0.8
+    other = at.fwhm * np.where(wider, _uniform(random, 1.02, 1.10, n), _uniform(random, 0.90, 0.98, n))
+    off = random.uniform(-0.1, 0.1, (2, n)).astype(np.float32)
+    shape, angle = _uniform(random, 0.0, 0.1, n), _uniform(random, 0, np.pi, n)
+    matched = moffat(at.x + off[0], at.y + off[1], other.astype(np.float32), at.beta, shape, angle)
     return Pattern(science, science - matched, matched)
 
 

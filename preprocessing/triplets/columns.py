@@ -17,6 +17,7 @@ from astrid_ml.preprocessing.alerts.fields.names import lost_digits
 from astrid_ml.preprocessing.alerts.fields.times import mjd_of
 from astrid_ml.preprocessing.alerts.packet import RANGES, sign_of
 from astrid_ml.preprocessing.triplets.containers.one_hot import BETWEEN, with_one_hot
+from astrid_ml.reasons import shortened
 from astrid_ml.tables import SUFFIXES, read_table
 
 # Role -> the names that tables give it, best first.
@@ -295,7 +296,7 @@ def _angles(rows: pd.DataFrame, column: str | None, axis: str) -> pd.Series[floa
     try:
         degrees = Angle(texts[known].tolist(), unit="hourangle" if axis == "ra" else "deg").deg
     except ValueError as error:
-        raise ValueError(f"{column} that is no angle: {str(error)[:80]}") from error
+        raise ValueError(f"{column} that is no angle: {shortened(str(error), 80)}") from error
     return pd.Series(np.nan, index=rows.index, dtype="float64").where(
         ~known, pd.Series(degrees, index=rows.index[known])
     )
@@ -314,7 +315,7 @@ def _days(rows: pd.DataFrame, column: str | None) -> pd.Series[float]:
             try:
                 days_of = [np.nan if pd.isna(text) else mjd_of(text, "iso")[0] for text in texts]
             except ValueError as error:
-                raise ValueError(f"{column}: no time: {str(error)[:80]}") from error
+                raise ValueError(f"{column}: no time: {shortened(str(error), 80)}") from error
             return pd.Series(np.where(np.isfinite(days_of), days_of, np.nan), index=rows.index, dtype="float64")
     days = _numbers(rows, column)
     return days.where(~(days >= JD_ZERO), days - JD_ZERO)

@@ -15,6 +15,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.stamps import CHANNELS
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array, Floats32
 
 ALIASES = {
@@ -140,13 +141,15 @@ def _named_channels(stack: Stack, channels: Sequence[str] | None, file: str) -> 
     if all(meant.count(name) == 1 for name in CHANNELS):
         if channels is not None and [canonical_channel(name) for name in channels] != meant:
             got = f"preprocessing.channels=[{','.join(channels)}], and {file} names {', '.join(stack.channels)}"
-            raise UserError("channels in the order that the file names", got[:200], "set preprocessing.channels=null")
+            raise UserError(
+                "channels in the order that the file names", shortened(got, 200), "set preprocessing.channels=null"
+            )
         return stack.channels
     if channels is not None:
         return channels
     got = f"{stack.name or file} with the channels {', '.join(stack.channels)}"
     fix = "say their order, such as preprocessing.channels=[sci,ref,diff]"
-    raise UserError("channels named science, reference and difference", got[:200], fix)
+    raise UserError("channels named science, reference and difference", shortened(got, 200), fix)
 
 
 def _without_axes(stack: Stack, count: int, file: str) -> UserError:

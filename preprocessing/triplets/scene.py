@@ -17,6 +17,10 @@ CENTRE = SIZE // 2
 # Patterns that do not peak where the detection is: the filter looks for their best response around it.
 REACH = 2
 STARS = 3
+# Light of hosts in noises of a PSF's width (assumed): 20.2 to 15.2 mag where ZTF's limit of 5 sigma is 20.5 (Masci et
+# al. 2019). Transients of S/N 5 to 40 have 20.5 to 18.2; a nearby galaxy of 14 mag is a rare host of one so faint.
+HOSTS = (10.0, 1000.0)
+JITTER = 0.06  # px; scatter of the registration, each axis
 LEVELS = 0.5  # scatter of the logarithm of the sky's level; ZTF's packets: half of those with sky within 0.3 of theirs
 
 
@@ -62,7 +66,7 @@ def draw_fields(n: int, mission: Mission, random: np.random.Generator) -> Fields
     fwhm = float(np.mean(mission.fwhm))
     noise = np.sqrt(mission.sky + mission.read_noise**2)
     radius = np.exp(u(np.log(0.5), np.log(2.5))) * np.float32(fwhm)
-    flux = np.exp(u(np.log(30.0), np.log(3000.0))) * np.float32(noise * fwhm)
+    flux = np.exp(u(np.log(HOSTS[0]), np.log(HOSTS[1]))) * np.float32(noise * fwhm)
     star_x, star_y = u(-SIZE / 2, SIZE / 2, (n, STARS)), u(-SIZE / 2, SIZE / 2, (n, STARS))
     # A star on the detection itself is the artefacts' business.
     shown = (random.random((n, STARS)) < 0.45) & (np.hypot(star_x, star_y) > 2.5 * mission.fwhm[1])
@@ -108,7 +112,9 @@ def simulate_batch(
     floor = np.float32(mission.sky + mission.read_noise**2)
     variance_science = floor + static
     variance_reference = (floor + static) / np.float32(mission.reference_depth)
-    variance = variance_science + variance_reference
+    down, across = np.gradient(static, axis=(1, 2))
+    # what registration may leave of the scene counts as noise of a detection (S_corr, Zackay et al. 2016, eq. 27-33)
+    variance = variance_science + variance_reference + np.float32(JITTER**2) * (down**2 + across**2)
 
     science, difference, reference = np.zeros_like(psf), np.zeros_like(psf), np.zeros_like(psf)
     flux = snr / np.sqrt((psf**2 / variance).sum(axis=(1, 2)))
@@ -156,7 +162,7 @@ def _static(
 ) -> tuple[Floats32, Floats32, Floats32]:
     """Host and field stars in the science and the reference, and what a good subtraction leaves of them."""
     n = len(x)
-    jitter_x, jitter_y = random.normal(0, 0.06, (2, n)).astype(np.float32)
+    jitter_x, jitter_y = random.normal(0, JITTER, (2, n)).astype(np.float32)
     width = fwhm * (1 + random.normal(0, 0.01, n)).astype(np.float32)
     zero = np.zeros(n, dtype=np.float32)
     views = ((zero, zero, fwhm), (zero, zero, fwhm_reference), (jitter_x, jitter_y, width))

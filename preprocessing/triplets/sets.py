@@ -40,6 +40,7 @@ from astrid_ml.preprocessing.triplets.joined import (
 )
 from astrid_ml.preprocessing.triplets.layout import Layout, canonical_channel, layout_of
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array
 from astrid_ml.walk import walk
 
@@ -248,7 +249,7 @@ def _opened(
     except (UserError, ValueError):
         raise
     except Exception as error:  # pyarrow and pandas have many
-        raise ValueError(f"{found.container.name} cannot be read ({in_words(error)[:80]})") from error
+        raise ValueError(f"{found.container.name} cannot be read ({shortened(in_words(error), 80)})") from error
     inner, given = with_one_hot(inner, dict(columns) if found.table is None else {}, found.container.name)
     own_roles = columns_of(inner, given, found.container.name)
     inner = in_degrees(inner, own_roles, units_in(found.container, stacks), position_unit, found.container.name)

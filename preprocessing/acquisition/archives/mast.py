@@ -21,6 +21,7 @@ from astrid_ml.preprocessing.acquisition.archives.rows import finite, names_amon
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Count, Range
 
 # Mission -> its images, best first: calibrated, on a sky grid, without the catalogues and weights beside them.
@@ -156,7 +157,7 @@ class MastArchive:
                 warnings.simplefilter("ignore", NoResultsWarning)
                 return method(*values, **criteria)
         except (RemoteServiceError, RequestException, TimeoutError, KeyError, ValueError) as error:
-            got = f"{type(error).__name__}: {error}"[:160]
+            got = shortened(f"{type(error).__name__}: {error}", 160)
             raise ArchiveError("a table of MAST", got, "try again later, or check missions and filters") from error
 
     def _observation(self, row: Any) -> Observation | None:

@@ -19,6 +19,7 @@ from astrid_ml.preprocessing.acquisition.archives.rows import finite, readable_r
 from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Range
 
 MOST = 20_000  # rows of an answer
@@ -138,7 +139,7 @@ class ObscoreArchive:
             got = f"one that was cut short after {MOST} rows or fewer"
             raise ArchiveError(f"a whole table of {self.name}", got, "ask for a smaller radius") from error
         except (DALAccessError, ValueError, TypeError, KeyError, AttributeError, IndexError, OSError) as error:
-            got = f"{type(error).__name__}: {error}"[:160]
+            got = shortened(f"{type(error).__name__}: {error}", 160)
             raise ArchiveError(f"a table of {self.name} (VOTable)", got, "try again later") from error
         return [{str(name).lower(): row[name] for name in table.colnames} for row in table]
 

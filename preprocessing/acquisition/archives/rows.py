@@ -11,6 +11,7 @@ import numpy as np
 
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 Made = TypeVar("Made")
 Row = TypeVar("Row")
@@ -41,7 +42,7 @@ def readable_rows(archive: str, rows: Iterable[Row], make: Callable[[Row], Made 
         try:
             one = make(row)
         except (*UNREADABLE, ArchiveError) as error:
-            wrong.append(printable(f"{type(error).__name__}: {error}")[:120])
+            wrong.append(shortened(printable(f"{type(error).__name__}: {error}"), 120))
             continue
         made += [] if one is None else [one]
     if wrong and not made:
@@ -64,7 +65,7 @@ def reading_answer(archive: str) -> Iterator[None]:
     try:
         yield
     except UNREADABLE as error:
-        got = printable(f"{type(error).__name__}: {error}")[:160]
+        got = shortened(printable(f"{type(error).__name__}: {error}"), 160)
         raise ArchiveError(f"an answer of {archive} that can be read", got, "try again later") from error
 
 

@@ -13,6 +13,7 @@ from astrid_ml.preprocessing.acquisition.client.client import ArchiveClient
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Count
 
 
@@ -125,7 +126,7 @@ class SkyviewArchive:
                 cache=False,
             )
         except (RequestException, ValueError, KeyError, AttributeError, TypeError) as error:
-            got = f"{type(error).__name__}: {error}"[:160]
+            got = shortened(f"{type(error).__name__}: {error}", 160)
             raise ArchiveError(f"an image of {observation.instrument} by SkyView", got, "try again later") from error
         if not urls:
             got = "a page without a link to FITS"

@@ -25,6 +25,7 @@ from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError, Host
 from astrid_ml.preprocessing.acquisition.client.pace import UNANSWERED, HostPace, asked_to_wait, pause
 from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 PASSING = (429, 500, 502, 503, 504)  # another attempt may succeed
 BROKEN = (*BROKEN_BODY, ConnectionError, Timeout)
@@ -156,7 +157,9 @@ def allowed_host(url: str, hosts: Mapping[str, Any]) -> str:
     if parts.scheme not in ("http", "https") or "@" in place or place not in hosts:
         shown = f"{parts.scheme}://{place.rpartition('@')[2]}"
         listed = ", ".join(sorted(hosts)) or "none"
-        raise HostError(f"an address at one of the allowed hosts ({listed})", printable(shown)[:80], "allow it, or not")
+        raise HostError(
+            f"an address at one of the allowed hosts ({listed})", shortened(printable(shown), 80), "allow it, or not"
+        )
     return place
 
 
@@ -182,8 +185,8 @@ def _read(response: Response, url: str, until: float) -> Answer:
         if size > LARGEST or time.monotonic() > until:
             response.close()
             if size > LARGEST:
-                got = f"more from {printable(url)[:80]}"
+                got = f"more from {shortened(printable(url), 80)}"
                 raise ArchiveError(f"an answer of at most {LARGEST >> 20} MiB", got, "ask for less")
-            got = f"{size} bytes of {printable(url)[:80]} and no end"
+            got = f"{size} bytes of {shortened(printable(url), 80)} and no end"
             raise ArchiveError("an answer in the time that a client waits", got, "try later, or with a longer deadline")
     return Answer(response.status_code, dict(response.headers), b"".join(parts), response.url or url)

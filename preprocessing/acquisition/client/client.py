@@ -15,6 +15,7 @@ from astrid_ml.preprocessing.acquisition.client.answers import KeptAnswers
 from astrid_ml.preprocessing.acquisition.client.errors import AbsentError, ArchiveError
 from astrid_ml.preprocessing.acquisition.client.pace import HostPace
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class ArchiveClient:
         try:
             yield
         except RequestException as error:
-            got = f"{type(error).__name__} of {printable(url)[:120]}"
+            got = f"{type(error).__name__} of {shortened(printable(url), 120)}"
             raise ArchiveError("an answer of the archive", got, "try again later, or leave this archive out") from error
 
 
@@ -172,7 +173,7 @@ def answered(response: Response) -> Response:
         AbsentError: 404 or 410; 401, 403, 407 or 451.
         ArchiveError: another status than 200 and 206.
     """
-    where, status = printable(response.url)[:120], response.status_code
+    where, status = shortened(printable(response.url), 120), response.status_code
     if status in (401, 403, 407, 451):
         fix = "it may be public later: retry_absent=true asks again"
         raise AbsentError("a file that the archive gives to everyone", f"HTTP {status} of {where}", fix)

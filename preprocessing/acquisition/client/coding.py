@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError
 from astrid_ml.preprocessing.acquisition.client.errors import ArchiveError
 from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 if TYPE_CHECKING:
     from requests import Response
@@ -37,7 +38,7 @@ def coding_of(response: Response, url: str) -> str:
         return ""
     if said in ZIPPED:
         return "gzip"
-    got = f"Content-Encoding {printable(said)[:40]} of {printable(url)[:100]}"
+    got = f"Content-Encoding {printable(said)[:40]} of {shortened(printable(url), 100)}"
     raise ArchiveError("a file as it lies there, or by gzip", got, "ask the archive")
 
 

@@ -23,6 +23,7 @@ from astrid_ml.preprocessing.acquisition.client.room import DiskRoom
 from astrid_ml.preprocessing.acquisition.client.stop import rest
 from astrid_ml.preprocessing.acquisition.client.whole_fits import refuse_no_fits
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 if TYPE_CHECKING:
     from requests import Response
@@ -155,7 +156,9 @@ def _fetch(
         if time.monotonic() > until:
             break
     assert failed is not None
-    raise type(failed)(failed.expected, f"{failed.got} ({printable(url)[:100]}, {attempt + 1} tries)", failed.fix)
+    raise type(failed)(
+        failed.expected, f"{failed.got} ({shortened(printable(url), 100)}, {attempt + 1} tries)", failed.fix
+    )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.preprocessing.acquisition.client.errors import CorruptError
+from astrid_ml.reasons import shortened
 
 ZIPPED, FITS = b"\x1f\x8b", b"SIMPLE"
 
@@ -33,7 +34,7 @@ def refuse_no_fits(path: Path) -> None:
                     pass
         except (OSError, EOFError, zlib.error) as error:
             raise CorruptError(
-                "a whole gzip file", f"one that is damaged ({error})"[:120], "it is fetched again"
+                "a whole gzip file", shortened(f"one that is damaged ({error})", 120), "it is fetched again"
             ) from error
     if not inner.startswith(FITS):
         kind = "a page of HTML" if b"<html" in inner.lower() or b"<!doctype" in inner.lower() else "no FITS file"

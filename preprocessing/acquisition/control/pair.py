@@ -13,6 +13,7 @@ from astropy.wcs import WCS
 from astrid_ml.errors import UserError
 from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.preprocessing.differencing.frame.load import Frame, LoadFits
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Positive, Share
 
 ENDS = ("first", "last")
@@ -78,7 +79,7 @@ class ControlPair:
             image = load(Frame(path=str(path)))
         except UserError as error:
             said_of_it = f"expected {error.expected}; got {error.got}".replace(f"{path.parent}/", "")
-            return {"readable": False}, [f"{side} integrity: {said_of_it}"[:200]]
+            return {"readable": False}, [shortened(f"{side} integrity: {said_of_it}", 200)]
         told = _told(side, row)
         said = {
             "readable": True,

@@ -11,6 +11,7 @@ from astrid_ml.preprocessing.acquisition.plan import account_of_plans
 from astrid_ml.preprocessing.acquisition.stages.campaign import STAGES, Campaign
 from astrid_ml.preprocessing.acquisition.targets.catalogue import Target
 from astrid_ml.preprocessing.acquisition.targets.file_names import plain
+from astrid_ml.reasons import shortened
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _download(campaign: Campaign, said: Mapping[str, dict[str, Any]]) -> dict[st
 
 def _kind(reason: str) -> str:
     """A reason without its address, so that the same kind is counted together."""
-    return reason.partition(" of http")[0].partition(" (http")[0][:120]
+    return shortened(reason.partition(" of http")[0].partition(" (http")[0], 120)
 
 
 def _organize(said: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

@@ -112,7 +112,8 @@ class SimulateArchive:
                     part, index=False
                 )
         size = sum(int(one["bytes"]) for one in observed)
-        return {"supernovae": self.n, "images": len(observed), "bytes": size, "seed": seed}
+        counts = {"supernovae": self.n, "images": len(observed), "bytes": size, "seed": seed}
+        return {**counts, "artefacts": self.artefacts}
 
     def _seen(self, number: int) -> Iterator[tuple[SkyMission, list[Night]]]:
         """Which missions see a supernova, and when."""

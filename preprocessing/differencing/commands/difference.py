@@ -17,6 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.within import within_memory
 from astrid_ml.files import write_json
+from astrid_ml.footprint import pass_on_mark
 from astrid_ml.preprocessing.differencing.commands.products import (
     write_candidates,
     write_difference,
@@ -174,6 +175,7 @@ class DifferenceCommand:
         if self.export == "hdf5":
             rows, arrays = self.pipeline.samples(table, done)
             write_triplets(folder / "triplets.h5", rows, arrays["stamps"], self.pipeline.describe()["channels"])
+            pass_on_mark([Path(self.science.file), Path(self.reference.file)], folder)
         if self.intermediates:
             psfs = done.pair.psfs
             write_image(folder / "science.fits", done.science.with_(psf=psfs[0]))

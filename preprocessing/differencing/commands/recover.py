@@ -40,7 +40,7 @@ from astrid_ml.preprocessing.differencing.frame.pair import Pair
 from astrid_ml.preprocessing.differencing.frame.truth import truth_table
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.stamps import render_sources
-from astrid_ml.reasons import mend
+from astrid_ml.reasons import mend, shortened
 from astrid_ml.types import Count, Filled, InUnits, NonNegative, Ordered, Positive, Seed, Whole
 
 FORM = 2  # of what is kept of a pair: raised when the same pair and settings give something else
@@ -164,7 +164,9 @@ class RecoverCommand:
             if len(results) == 1 and isinstance(results[0], UserError):
                 raise results[0]
             raise UserError(
-                "a pair that can be subtracted", "; ".join(failed)[:400], mend(failed, "mend what the reasons name")
+                "a pair that can be subtracted",
+                shortened("; ".join(failed), 400),
+                mend(failed, "mend what the reasons name"),
             )
         table = pd.DataFrame([{"name": name, **summarise(each)} for name, each in found.items()])
         sources = {name: pd.concat([p.sources for p in each], ignore_index=True) for name, each in found.items()}

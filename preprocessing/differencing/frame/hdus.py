@@ -19,6 +19,7 @@ from astrid_ml.found import found
 from astrid_ml.preprocessing.differencing.frame.header.sky_frame import longitude_first
 from astrid_ml.preprocessing.differencing.frame.planes import linear_flux
 from astrid_ml.readable import in_words, reading
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array
 
 _NOT_DATA = ("ERR", "DQ", "VAR", "WHT", "CTX", "CON", "MASK", "PSF", "SAMP", "TIME", "NOISE", "UNCERT")
@@ -109,7 +110,7 @@ def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
             if needed:
                 wrong = isinstance(error, TypeError | AttributeError)
                 said = "a keyword of it is a number where a text is due, or the other way round"
-                got = f"{path}: {said if wrong else in_words(error)[:200]}"
+                got = f"{path}: {said if wrong else shortened(in_words(error), 200)}"
                 fix = "fix the header or use preprocessing/align=none"
                 raise UserError("a readable WCS", got, fix) from error
             return None

@@ -13,6 +13,8 @@ from astrid_ml.preprocessing.differencing.frame.image import Image
 from astrid_ml.tables import UserTable, read_table
 from astrid_ml.types import Floats, Ints
 
+AGREE = 2.0  # px by which a table's pixels and its sky positions may differ: they begin at 0 or 1, and are rounded
+
 
 def match(x: Floats, y: Floats, truth_x: Floats, truth_y: Floats, radius: float) -> tuple[Ints, Floats]:
     """Pair candidates with truth within ``radius`` (units of the coordinates); each is used once, nearest first.
@@ -72,14 +74,23 @@ def _pair(table: pd.DataFrame) -> tuple[str, ...]:
 def placed(table: pd.DataFrame, science: Image) -> pd.DataFrame:
     """Known positions with ``x, y`` in px of a frame; of those in ra and dec, the ones that lie on it.
 
+    Where a table has both and they agree for some of its rows, the others are of other frames: the sky decides.
+
     Raises:
         UserError: sky positions without a WCS.
     """
-    if _pair(table) == ("x", "y"):
+    both = {"x", "y", "ra", "dec"} <= set(table.columns)
+    if _pair(table) == ("x", "y") and not (both and science.wcs is not None):
         return table
     if science.wcs is None:
         raise UserError("a WCS for positions in ra, dec", f"none in {science.name}", "give x, y")
     x, y = science.wcs.all_world2pix(table["ra"].to_numpy(), table["dec"].to_numpy(), 0, quiet=True)
+    if both:
+        apart = np.hypot(x - table["x"], y - table["y"]).to_numpy()
+        agree = ~(apart > AGREE)  # what has no sky position stays where it is
+        if agree.all() or not agree.any():  # a header that is off by more than that says nothing of any row
+            return table
+        x, y = np.where(agree, table["x"], x), np.where(agree, table["y"], y)
     h, w = science.shape
     inside = (x > -0.5) & (y > -0.5) & (x < w - 0.5) & (y < h - 0.5)
     kept: pd.DataFrame = table.assign(x=x, y=y)[inside].reset_index(drop=True)

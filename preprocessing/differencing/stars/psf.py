@@ -25,6 +25,7 @@ from astrid_ml.preprocessing.differencing.pixels.stamps import (
     windows,
 )
 from astrid_ml.preprocessing.differencing.stars.psf_field import psf_grid
+from astrid_ml.preprocessing.differencing.stars.psf_halo import alone, blended
 from astrid_ml.preprocessing.differencing.stars.select import Sources
 from astrid_ml.preprocessing.differencing.stars.shrink import shrink, unlike
 from astrid_ml.preprocessing.differencing.stars.widths import FWHM
@@ -130,12 +131,14 @@ class EmpiricalPsf:
         for i in range(self.rounds):
             before = psf
             # the first positions are the catalogue's; later on only the PSF's change moves them
-            psf, x, y = _round(image, psf, x, y, others, 3 if i == 0 else 1)
+            psf, x, y, kept = _round(image, psf, x, y, others, 3 if i == 0 else 1)
+            others = torch.cat([others[0], x[~kept]]), torch.cat([others[1], y[~kept]])
+            x, y = x[kept], y[kept]
             if float((psf - before).abs().max()) < _SETTLED * float(psf.max()):
                 break
         at = torch.cat([torch.stack([x, y], 1), at[self.most :]])
         error, said = _width_error(image, stars)
-        return PsfEstimate(psf, fwhm_of(psf), len(used), "stars", said, at, error)
+        return PsfEstimate(psf, fwhm_of(psf), len(x), "stars", said, at, error)
 
 
 def moffat_of(stack: PsfEstimate, said: str) -> PsfEstimate:
@@ -181,8 +184,8 @@ def _others(table: pd.DataFrame, stars: pd.DataFrame, size: int) -> tuple[Tensor
 
 def _round(
     image: Image, psf: Tensor, x: Tensor, y: Tensor, others: tuple[Tensor, Tensor], steps: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One improvement of the PSF and of the stars' positions."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """One improvement of the PSF and of the stars' positions; which of them (n,) are stars still."""
     k = psf.shape[-1]
     left = image.data.clone()
     for ox, oy in zip(*(torch.split(o, _AT_ONCE) for o in others), strict=True):
@@ -197,13 +200,19 @@ def _round(
     deposit(left, -own, x, y)
     index, inside = windows(image.shape, x, y, k)
     residual, noise = taken(left, index), taken(image.variance, index)
-    good = inside & ~taken(image.mask, index)
+    seen = inside & ~taken(image.mask, index)
     many = len(x) >= _MANY
     # where no Moffat is like the stars, what most of them have beside the model is theirs
     common = (residual / flux.clamp_min(1e-9)[:, None, None]).median(0).values
     common = common if many and unlike(common, psf) else torch.zeros_like(common)
     off, share = residual - flux[:, None, None] * common, _FLATNESS * (own + flux[:, None, None] * common)
-    good &= off.abs() < _CLIP * (noise + share.square()).sqrt()
+    good = seen & (off.abs() < _CLIP * (noise + share.square()).sqrt())
+    kept = torch.ones(len(x), dtype=torch.bool)
+    if not many:
+        scale, relative = flux.clamp_min(1e-9)[:, None, None], noise / flux.clamp_min(1e-9)[:, None, None].square()
+        whole, clipped = (shifted(torch.where(m, residual, 0.0), -dx, -dy) / scale for m in (seen, good))
+        kept = ~blended(whole, relative, seen, k / 4)
+        good &= kept[:, None, None] & ~alone(clipped, relative, good, _FLATNESS * psf)
     # sky noise alone weights: a star's own Poisson noise would make the stack follow its noise
     level = noise[:, ::2, ::2].flatten(1).median(1).values[:, None, None].clamp_min(1e-20)
     weight = good * flux[:, None, None].square() / (level + (_FLATNESS * flux[:, None, None] * psf.max()).square() / 9)
@@ -212,7 +221,7 @@ def _round(
     stack = psf + (weight * back).sum(0) / total
     scatter = (weight.square() * noise / flux.clamp_min(1e-9)[:, None, None].square()).sum(0).sqrt() / total
     psf = shrink(stack, scatter, many)
-    return centred(psf / psf.sum()), x, y
+    return centred(psf / psf.sum()), x, y, kept
 
 
 def centred(psf: Tensor) -> Tensor:

@@ -15,11 +15,22 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
 from astrid_ml.files import discard, write_json, write_text
-from astrid_ml.fingerprint import relative
-from astrid_ml.footprint import inner_folder
+from astrid_ml.fingerprint import fingerprint, relative
+from astrid_ml.footprint import inner_folder, pass_on_mark
 from astrid_ml.found import found
-from astrid_ml.pipeline.parts import PARTS, Part, do_parts, in_short, said_of_share
-from astrid_ml.pipeline.shards import share_of
+from astrid_ml.pipeline.parts import PARTS, Part, all_done, do_parts, in_short, mark_of, said_of_share
+from astrid_ml.pipeline.shards import Share, share_of
+from astrid_ml.preprocessing.lightcurves.commands.scattered import (
+    BoxJob,
+    box_parts,
+    boxes_of,
+    chunks_of,
+    forget_chunks,
+    gather_one,
+    gather_parts,
+    join_box,
+    merged,
+)
 from astrid_ml.preprocessing.lightcurves.curves.exchange import MEANING, ExchangeWriter, read_epochs
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveSource
@@ -27,7 +38,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.maps import GUESS, as_f
 from astrid_ml.preprocessing.lightcurves.readers.layouts.reading import FIX
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 from astrid_ml.printable import printable
-from astrid_ml.reasons import in_words, mend
+from astrid_ml.reasons import in_words, mend, shortened
 from astrid_ml.temporaries import forget_orphans
 from astrid_ml.types import Count, InUnits, Micrometres, ZeroPoint
 from astrid_ml.walk import left_out
@@ -77,26 +88,22 @@ class ConvertCommand:
         output = Path(self.output_dir)
         folder = output / "objects"
         folder.mkdir(parents=True, exist_ok=True)
-        results = do_parts(
-            convert_one,
-            [self._part(number, source, folder) for number, source in enumerate(sources)],
-            output,
-            settings=["convert", FORM, dict(self.wavelengths), self.row_group, self.zero_point, str(maps)],
-            executor=self.executor or Serial(),
-            share=share,
-            what="converting",
-            roots=places,
-        )
-        if results is None:
+        settings = ["convert", FORM, dict(self.wavelengths), self.row_group, self.zero_point, str(maps)]
+        converted = self._converted(sources, share, settings, places)
+        if converted is None:
             return {**said_of_share(output, share), "output_dir": self.output_dir}
-        parts = [part_of(folder, number) for number in range(len(sources))]
-        _clear(folder, [part for part, result in zip(parts, results, strict=True) if isinstance(result, dict)])
+        results, parts_of = converted
+        parts = [part for own in parts_of for part in own]
+        sound = [own for own, result in zip(parts_of, results, strict=True) if isinstance(result, dict)]
+        _clear(folder, [part for own in sound for part in own])
         names = [relative(source.path, places) for source in sources]
         report = summarise(sources, names, results)
         unread = {relative(path, places): why for path, why in found_curves.unread.items()} | left_out(places)
         report["unread_files"] += [{"source": s, "reason": r} for s, r in unread.items()]
         report["unread"] = len(report["unread_files"])
-        report["in_several_sources"] = repeated(list(zip(names, parts, strict=True)))
+        report["in_several_sources"] = repeated(
+            [(name, part) for name, own in zip(names, parts_of, strict=True) for part in own]
+        )
         if not report["objects"]:
             lost = [entry["reason"] for entry in (*report["drops"], *report["failed_sources"])]
             for made in (folder, output / PARTS):
@@ -109,13 +116,55 @@ class ConvertCommand:
         if self.zero_point is not None and not report["counts"].get(BY_GIVEN):
             report["zero_point_unused"] = "each file tells its own zero point, or has magnitudes"
         write_json(output / "report.json", report)
+        pass_on_mark(places, output)
         named = ("drops", "repairs", "failed_sources", "in_several_sources", "photflag_bits", "unread_files")
         summary = {name: value for name, value in report.items() if name not in named}
         return summary | {"in_several_sources": len(report["in_several_sources"]), "output_dir": self.output_dir}
 
-    def _part(self, number: int, source: CurveSource, folder: Path) -> Part:
-        job = ConvertJob(source, part_of(folder, number), self.wavelengths, self.row_group, self.zero_point)
-        return Part(str(source.path.absolute()), job, source.inputs, decides=[number, list(source.lacks)])
+    def _converted(
+        self, sources: Sequence[CurveSource], share: Share | None, settings: Any, roots: Sequence[Path]
+    ) -> tuple[list[dict[str, Any] | Exception], list[list[Path]]] | None:
+        """Of each source its result and its parts; None where a share is done and others are not here.
+
+        A large folder of alerts is gathered in chunks first, and becomes several parts; a shard reads it whole.
+        """
+        output = Path(self.output_dir)
+        common = {"settings": settings, "executor": self.executor or Serial(), "share": share, "roots": roots}
+        wide = [share is None and bool(chunks_of(source)) for source in sources]
+        counts = [boxes_of(source) if is_wide else 1 for source, is_wide in zip(sources, wide, strict=True)]
+        numbers = iter(range(sum(counts)))
+        targets = [[part_of(output / "objects", next(numbers)) for _ in range(count)] for count in counts]
+        pieces: list[list[Part]] = []
+        failed: dict[int, Exception] = {}
+        chunks: dict[str, Part] = {}
+        for number, (source, own, is_wide) in enumerate(zip(sources, targets, wide, strict=True)):
+            if not is_wide:
+                job = ConvertJob(source, own[0], self.wavelengths, self.row_group, self.zero_point)
+                decides = [number, list(source.lacks)]
+                pieces.append([Part(str(source.path.absolute()), job, source.inputs, decides=decides)])
+                continue
+            gathering = gather_parts(number, source, output, self.zero_point)
+            marks = [mark_of(part, fingerprint(settings), roots) for part in gathering]
+            chunks |= zip(marks, gathering, strict=True)
+            given = (own, self.wavelengths, self.row_group)
+            boxes = box_parts(number, source, (gathering, []), given, marks)
+            if not all_done(boxes, output, settings, roots):
+                results = do_parts(gather_one, gathering, output, what="gathering", forget=False, **common) or []
+                lost = [result for result in results if isinstance(result, Exception)]
+                failed |= dict.fromkeys([number] if lost else [], *lost[:1])
+                sound = [result for result in results if isinstance(result, dict)]
+                boxes = [] if lost else box_parts(number, source, (gathering, sound), given, marks)
+            pieces.append(boxes)
+        every = [part for own in pieces for part in own]
+        done = do_parts(convert_piece, every, output, what="converting", beside=chunks, **common)
+        if done is None:
+            return None
+        told = iter(done)
+        of_each = [[next(told) for _ in own] for own in pieces]
+        results = [failed.get(n) or (merged(own) if wide[n] else own[0]) for n, own in enumerate(of_each)]
+        if not any(isinstance(result, Exception) for result in results):
+            forget_chunks(chunks, output)
+        return results, targets
 
 
 def none_usable(lost: Sequence[str], counts: Mapping[str, int] | None = None) -> UserError:
@@ -145,7 +194,7 @@ def show_columns(places: Sequence[Path], output: Path) -> dict[str, Any]:
     """
     texts, found_shown = maps_in(places)
     if not texts:
-        got = f"none in {', '.join(map(str, places))[:200]}"
+        got = f"none in {shortened(', '.join(map(str, places)), 200)}"
         raise UserError("tables of light curves", got, "give CSV, JSON, FITS, parquet or text with a row an epoch")
     output.mkdir(parents=True, exist_ok=True)
     write_text(output / "columns.yaml", as_file(texts))
@@ -208,6 +257,11 @@ def convert_one(job: ConvertJob) -> tuple[dict[str, Any], list[Path]]:
         job.target.unlink(missing_ok=True)  # of an earlier conversion
     result = {"objects": writer.objects, "epochs": epochs, "account": vars(account)}
     return result, [job.target] if writer.objects else []
+
+
+def convert_piece(job: ConvertJob | BoxJob) -> tuple[dict[str, Any], list[Path]]:
+    """A source, or a box of a large folder of alerts."""
+    return join_box(job) if isinstance(job, BoxJob) else convert_one(job)
 
 
 def summarise(sources: Sequence[CurveSource], names: Sequence[str], results: Sequence[Any]) -> dict[str, Any]:

@@ -52,29 +52,39 @@ class Gathered:
         self.epochs.append(epochs[~epochs["object_id"].isin(NOBODY)])
         self.objects.append(objects[~lost])
         self.rows += len(self.epochs[-1])
-        self._tidy()
+        self._tidy_many()
 
     def merge(self, other: Gathered) -> None:
         """Add what was gathered elsewhere, behind what is here."""
         for name in ("epochs", "objects", "nobody", "alerts", "repeated", "rows"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        self._tidy()
+        self._tidy_many()
 
-    def _tidy(self) -> None:
-        if self.rows <= max(GATHERED, 2 * self.tidied):
+    def _tidy_many(self) -> None:
+        if self.rows > max(GATHERED, 2 * self.tidied):
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Leave out what is repeated."""
+        if not self.epochs:
             return
         self.epochs = [once_each(pd.concat(self.epochs, ignore_index=True))]
         self.objects = [pd.concat(self.objects, ignore_index=True).drop_duplicates("object_id", keep="last")]
         self.tidied = len(self.epochs[0])
         self.repeated, self.rows = self.repeated + self.rows - self.tidied, self.tidied
 
-    def joined(self, account: Account, wavelengths: Mapping[str, float] | None) -> CurveTable:
-        """Epochs once each, objects once each; the first detection is the trigger."""
+    def tell(self, account: Account) -> None:
+        """Count the alerts, what was left out of them until now, and name sources without an object."""
         account.counts["alerts"] += self.alerts
         account.drop(self.nobody, "a source without diaObjectId: a solar-system body, or not associated")
         account.read += len(self.nobody)
+        account.counts["rows_repeated_in_later_alerts"] += self.repeated
+
+    def joined(self, account: Account, wavelengths: Mapping[str, float] | None) -> CurveTable:
+        """Epochs once each, objects once each; the first detection is the trigger."""
+        self.tell(account)
         once = once_each(pd.concat(self.epochs, ignore_index=True))
-        account.counts["rows_repeated_in_later_alerts"] += self.repeated + self.rows - len(once)
+        account.counts["rows_repeated_in_later_alerts"] += self.rows - len(once)
         whole, once = once["object_id"], _usable(once, account)
         emptied = whole[~whole.isin(once["object_id"])].unique()
         account.drop(emptied, "each of its sources was withdrawn, or has psfFlux_flag")

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from astrid_ml.errors import UserError
 from astrid_ml.inflating import SwollenError, inflates_beyond, is_gzip, refuse_swollen_gzip
 from astrid_ml.readable import in_words, reading_parquet
+from astrid_ml.reasons import shortened
 from astrid_ml.table_files import read_parquet
 
 # What the reader of CSV says, and what it means.
@@ -192,7 +193,9 @@ def told(path: Path) -> Iterator[None]:
         said = next((words for mark, words in _SAID if mark in str(error)), in_words(error))
         found = re.search(r"\b(?:row|line) \d+", str(error))
         where = f", from {found.group()} on" if found else ""
-        raise UserError("a whole table", f"{path.name}: {said[:200]}{where}", "mend it, or fetch it again") from error
+        raise UserError(
+            "a whole table", f"{path.name}: {shortened(said, 200)}{where}", "mend it, or fetch it again"
+        ) from error
 
 
 def whole_objects(blocks: Iterable[pd.DataFrame], name: str) -> Iterator[pd.DataFrame]:

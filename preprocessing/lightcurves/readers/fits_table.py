@@ -30,6 +30,7 @@ from astrid_ml.fits_headers import (
     whole_number,
 )
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array
 
 _FORM = re.compile(r"^(\d*)([A-Z])")
@@ -100,7 +101,7 @@ def open_table(path: Path) -> Iterator[Table]:
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(
             f"{path.name} to be a whole FITS file with a binary table",
-            f"it is cut off or damaged: {error}"[:200],
+            shortened(f"it is cut off or damaged: {error}", 200),
             "fetch it again",
         ) from error
 

@@ -37,6 +37,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.headers import has_colu
 from astrid_ml.preprocessing.lightcurves.readers.values.marks import are_marks
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names, may_name
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 from astrid_ml.tars import ArchiveTooLargeError, Member, no_file, refuse_too_large, why_damaged
 from astrid_ml.types import Floats
 
@@ -235,7 +236,7 @@ def read_together(
     except (pa.ArrowException, KeyError, ValueError, TypeError, UserError) as error:
         if len(files) == 1:
             stem = next(iter(files))
-            why = str(error)[:400] if isinstance(error, UserError) else in_words(error)[:120]
+            why = shortened(str(error), 400) if isinstance(error, UserError) else shortened(in_words(error), 120)
             account.drop(stem, f"no light curve: {why}", _file_of(stem, folder))
             account.read += 1
             return []

@@ -7,105 +7,39 @@ in the forced photometry keeps the source's flux; only sources are detections.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from astrid_ml.avro import read_header, records
+from astrid_ml.avro import read_header
 from astrid_ml.errors import UserError
-from astrid_ml.inflating import refuse_swollen_parquet
-from astrid_ml.preprocessing.lightcurves.curves.bands import short_name
-from astrid_ml.preprocessing.lightcurves.curves.gathered import WITHDRAWN, Gathered
+from astrid_ml.preprocessing.lightcurves.curves.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
-from astrid_ml.preprocessing.lightcurves.curves.missing import static_columns
 from astrid_ml.preprocessing.lightcurves.curves.source import CurveReader, CurveSource, Wavelengths, why_damaged
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.alert_tables import (
+    BLOCK,
+    Dialect,
+    LostDigitsError,
+    alerts_in,
+    dialect_in,
+    of_avro,
+    of_parquet,
+    tables_of,
+)
 from astrid_ml.preprocessing.lightcurves.readers.layouts.beside import TRUTH, read_truth, with_truth
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import ALERT as SOURCES
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
-from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import messages_in, number_in, schema_beside
+from astrid_ml.preprocessing.lightcurves.readers.layouts.wire import number_in, schema_beside
 from astrid_ml.preprocessing.lightcurves.readers.long_tables import truth_of
-from astrid_ml.preprocessing.surveys.registry import survey_named
-from astrid_ml.types import Floats
 
-BLOCK = 2000  # alerts that are held as they come
-SATURATED, DETECTED = 1024, 4096
-EXACT = 2**53  # from here on floats have not all whole numbers
-# Names of a measurement's fields, in the newer and the older schema.
-_FIELDS = {
-    "object_id": ("diaObjectId",),
-    "mjd": ("midpointMjdTai", "midPointTai"),
-    "band": ("band", "filterName"),
-    "flux": ("psfFlux", "psFlux"),
-    "flux_err": ("psfFluxErr", "psFluxErr"),
-    "saturated": ("pixelFlags_saturated",),
-    "flag": ("psfFlux_flag", "forced_PsfFlux_flag"),
-    "withdrawn": ("timeWithdrawnMjdTai",),
-    "processed": ("timeProcessedMjdTai",),
-}
-_STATIC = {
-    "ra": "RA", "dec": "DEC", "decl": "DEC", "mwebv": "MWEBV", "mwebv_err": "MWEBV_ERR", "z_final": "REDSHIFT_HELIO",
-    "z_final_err": "REDSHIFT_HELIO_ERR", "hostgal_zspec": "HOSTGAL_SPECZ", "hostgal_zspec_err": "HOSTGAL_SPECZ_ERR",
-    "hostgal_zphot": "HOSTGAL_PHOTOZ", "hostgal_zphot_err": "HOSTGAL_PHOTOZ_ERR", "hostgal_ra": "HOSTGAL_RA",
-    "hostgal_dec": "HOSTGAL_DEC", "hostgal_snsep": "HOSTGAL_SNSEP", "hostgal_ellipticity": "HOSTGAL_ELLIPTICITY",
-    **{f"hostgal_mag_{band}": f"HOSTGAL_MAG_{band}" for band in "ugrizY"},
-    **{f"hostgal_magerr_{band}": f"HOSTGAL_MAGERR_{band}" for band in "ugrizY"},
-}  # fmt: skip
-
-
-class LostDigitsError(ValueError):
-    """Identifiers that a table has kept as floats."""
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What the schema says about units.
-
-    Args:
-        survey: ``LSST`` (nJy, zero point 31.4, TAI) or ``ELASTICC`` (FLUXCAL, zero point 27.5); "" where it
-            does not say.
-    """
-
-    survey: str
-
-    @property
-    def zero_point(self) -> float | None:
-        """AB, of the survey's fluxes; None where the schema does not say whose they are."""
-        return {"LSST": 31.4, "ELASTICC": 27.5}.get(self.survey)
-
-    def to_fluxcal(self, zero_point: float | None, path: Path) -> float:
-        """Factor from the file's fluxes to FLUXCAL.
-
-        Raises:
-            UserError: neither the schema nor the user says which zero point the fluxes have.
-        """
-        found = zero_point if self.zero_point is None else self.zero_point
-        if found is None:
-            raise UserError(
-                "a zero point of the fluxes", f"a schema that does not tell it in {path.name}", "zero_point=31.4 (nJy)"
-            )
-        return float(10 ** (-0.4 * (found - 27.5)))
-
-
-def dialect_of(fields: Mapping[str, set[str]]) -> Dialect:
-    """The dialect by the names of fields: ``psfFlux`` and visit numbers are Rubin's, simulated hosts ELAsTiCC's.
-
-    ``psFlux`` alone is in both: nJy in Rubin's schemas up to 4, FLUXCAL in ELAsTiCC's.
-    """
-    source = fields.get("diaSource", set())
-    if "psfFlux" in source or source & {"ccdVisitId", "apFlux"}:
-        return Dialect("LSST")
-    if fields.get("diaObject", set()) & {"simVersion", "hostgal_zphot"}:
-        return Dialect("ELASTICC")
-    return Dialect("")
+SMALL = 2**20  # bytes of a file of a packet or a few
+DAMAGE = (pa.ArrowException, OSError, EOFError, ValueError)  # what a file that is cut off or changed raises
 
 
 def is_nested_avro(path: Path) -> bool:
@@ -140,157 +74,74 @@ def read_alerts(
     Raises:
         UserError: whole files without a light curve.
     """
-    gathered = Gathered()
-    for path in members:
-        own, given = Gathered(), False  # a file counts whole or not at all
-        try:
-            for dialect, measured, about in of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path):
-                scale = dialect.to_fluxcal(zero_point, path)
-                scaled = measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale)
-                own.add(scaled, about.assign(survey=dialect.survey or None))
-                given |= dialect.zero_point is None
-        except (pa.ArrowException, OSError, EOFError, ValueError) as error:
-            account.fail(path.name, str(error) if isinstance(error, LostDigitsError) else why_damaged(error))
-            continue
-        gathered.merge(own)
-        account.counts[BY_GIVEN] += int(given)
+    gathered = gather(members, account, zero_point)
     if gathered.epochs:
         yield gathered.joined(account, wavelengths)
     elif not account.failed:
         raise UserError("alerts with light curves", "none that can be read", "fetch the files again")
 
 
-def of_parquet(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
-    """(dialect, epochs, objects) of blocks of alerts; cutouts are left on disk."""
-    refuse_swollen_parquet(path)
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        columns = [name for name in (*SOURCES, "diaObject") if name in schema.names]
-        dialect = dialect_of({name: struct_names(schema.field(name).type) for name in columns})
-        for batch in file.iter_batches(batch_size=BLOCK, columns=columns):
-            sources = flattened(batch.column("diaSource"))
-            if sources is None:
-                continue
-            about = flattened(batch.column("diaObject")) if "diaObject" in columns else None
-            measured = [epochs_of(piece, dialect, rank) for rank, piece in ranked(columns, batch)]
-            yield dialect, pd.concat(measured, ignore_index=True), objects_of(about, sources)
+def gather(members: Sequence[Path], account: Account, zero_point: float | None) -> Gathered:
+    """Epochs and objects of alert files, in their order; small packets are taken together, many at a time.
 
-
-def struct_names(kind: pa.DataType) -> set[str]:
-    """Field names of a struct, or of a list of structs."""
-    inner = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    return {inner.field(k).name for k in range(inner.num_fields)} if pa.types.is_struct(inner) else set()
-
-
-def ranked(columns: Sequence[str], batch: pa.RecordBatch) -> Iterator[tuple[int, dict[str, pa.Array]]]:
-    """(0 for sources, 1 for forced photometry; columns of the flattened structs)."""
-    for name in columns:
-        piece = flattened(batch.column(name)) if name in SOURCES else None
-        if piece is not None:
-            yield int(name == "prvDiaForcedSources"), piece
-
-
-def flattened(column: pa.Array) -> dict[str, pa.Array] | None:
-    """Fields of a struct, or of a list of structs laid end to end; None where there is nothing."""
-    inner = pc.list_flatten(column) if not pa.types.is_struct(column.type) else column
-    if not pa.types.is_struct(inner.type) or not len(inner):
-        return None
-    names = [inner.type.field(k).name for k in range(inner.type.num_fields)]
-    return dict(zip(names, inner.flatten(), strict=True))
-
-
-def epochs_of(columns: Mapping[str, Any], dialect: Dialect, rank: int) -> pd.DataFrame:
-    """Measurements of one kind as a long table, fluxes in the file's unit, times in UTC."""
-    chosen = {role: next((columns[n] for n in names if n in columns), None) for role, names in _FIELDS.items()}
-    absent = [role for role in ("object_id", "mjd", "band", "flux", "flux_err") if chosen[role] is None]
-    if absent:
-        raise ValueError(f"no {', '.join(absent)} in the alert's sources")
-    # ELAsTiCC's times are those of its simulation.
-    mjd = numeric(chosen["mjd"]) - (survey_named("rubin").time.ahead_of_utc if dialect.survey == "LSST" else 0.0)
-    saturated = chosen["saturated"]
-    lost = np.zeros(len(mjd), dtype=bool) if saturated is None else np.nan_to_num(numeric(saturated)) > 0
-
-    def told(role: str, otherwise: float) -> Floats:
-        return np.full(len(mjd), otherwise) if chosen[role] is None else numeric(chosen[role])
-
-    withdrawn = np.isfinite(told("withdrawn", np.nan))
-    return pd.DataFrame(
-        {
-            "object_id": identifiers(chosen["object_id"]),
-            "mjd": mjd,
-            "band": [short_name(str(name)) for name in listed(chosen["band"])],
-            "flux": numeric(chosen["flux"]),
-            "flux_err": numeric(chosen["flux_err"]),
-            "phot_flag": np.where(lost, SATURATED, 0) | (DETECTED if rank == 0 else 0),
-            "rank": np.where(withdrawn, WITHDRAWN, rank),
-            "bad": np.nan_to_num(told("flag", 0.0)) > 0,
-            "processed": np.nan_to_num(told("processed", 0.0)),
-        }
-    )
-
-
-def objects_of(about: Mapping[str, Any] | None, sources: Mapping[str, Any]) -> pd.DataFrame:
-    """One row an alert: the object's identifier and static columns; the source's position where it has none."""
-    names = {"object_id": identifiers(sources["diaObjectId"]), "source": identifiers(sources["diaSourceId"])}
-    frame = pd.DataFrame(names)
-    given = {**{k: sources[k] for k in ("ra", "dec", "decl") if k in sources}, **(about or {})}
-    static = {_STATIC[name]: numeric(values) for name, values in given.items() if name in _STATIC}
-    return pd.concat([frame, static_columns(pd.DataFrame(static))], axis=1)
-
-
-def numeric(values: Any) -> Floats:
-    """Arrow or plain values as floats, null as NaN."""
-    if isinstance(values, pa.Array) and not pa.types.is_string(values.type):
-        out: Floats = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return out
-    return pd.to_numeric(pd.Series(listed(values), dtype=object), errors="coerce").to_numpy(dtype=np.float64)
-
-
-def identifiers(values: Any) -> list[str]:
-    """Identifiers as text; empty where there is none.
-
-    Raises:
-        LostDigitsError: floats that have lost digits: another object may have the same.
+    Args:
+        members, account, zero_point: see :func:`read_alerts`.
     """
-    plain = listed(values)
-    if any(isinstance(value, float) and abs(value) >= EXACT for value in plain):
-        raise LostDigitsError("identifiers as floats, which do not survive it: save them as whole numbers")
-    return ["" if value is None or value != value else str(int(value)) for value in plain]
+    gathered, small = Gathered(), list[Path]()
+    for path in members:
+        if path.suffix == ".avro" and path.is_file() and path.stat().st_size <= SMALL:
+            small.append(path)
+            if len(small) < BLOCK:
+                continue
+        _add_packets(gathered, small, account, zero_point)
+        if not small or small[-1] != path:
+            _add_file(gathered, path, account, zero_point)
+        small = []
+    _add_packets(gathered, small, account, zero_point)
+    return gathered
 
 
-def listed(values: Any) -> list[Any]:
-    """Plain Python values."""
-    return values.to_pylist() if isinstance(values, pa.Array) else list(values)
+def _add_file(gathered: Gathered, path: Path, account: Account, zero_point: float | None) -> None:
+    """Add a file, which counts whole or not at all."""
+    own, given = Gathered(), False
+    try:
+        for dialect, measured, about in of_parquet(path) if path.suffix.lower() == ".parquet" else of_avro(path):
+            own.add(*_scaled(dialect, measured, about, zero_point, path))
+            given |= dialect.zero_point is None
+    except DAMAGE as error:
+        account.fail(path.name, str(error) if isinstance(error, LostDigitsError) else why_damaged(error))
+        return
+    gathered.merge(own)
+    account.counts[BY_GIVEN] += int(given)
 
 
-def of_avro(path: Path) -> Iterator[tuple[Dialect, pd.DataFrame, pd.DataFrame]]:
-    """(dialect, epochs, objects) of blocks of an Avro file's alerts."""
-    dialect: Dialect | None = None
-    with path.open("rb") as stream:
-        packets = records(stream) if number_in(path) is None else messages_in(path)
-        usable = (alert for alert in packets if isinstance(alert, dict) and alert.get("diaSource"))
-        while alerts := list(islice(usable, BLOCK)):
-            about = [alert.get("diaObject") or {} for alert in alerts]
-            if dialect is None:
-                dialect = dialect_of({"diaSource": set(alerts[0]["diaSource"]), "diaObject": set(about[0])})
-            measured = []
-            for name in SOURCES:
-                rows = [row for alert in alerts for row in rows_of(alert.get(name))]
-                if rows:
-                    measured.append(epochs_of(transposed(rows), dialect, int(name == "prvDiaForcedSources")))
-            sources = transposed([alert["diaSource"] for alert in alerts])
-            yield dialect, pd.concat(measured, ignore_index=True), objects_of(transposed(about), sources)
+def _add_packets(gathered: Gathered, paths: Sequence[Path], account: Account, zero_point: float | None) -> None:
+    """Add small files as one table for each dialect: tables of one packet would take most of the time."""
+    whole: list[tuple[Path, list[dict[str, Any]]]] = []
+    for path in paths:
+        try:
+            whole.append((path, list(alerts_in(path))))
+        except DAMAGE as error:
+            account.fail(path.name, why_damaged(error))
+    for dialect, run in groupby(((p, alerts) for p, alerts in whole if alerts), key=lambda each: dialect_in(each[1])):
+        files = list(run)
+        try:
+            measured, about = tables_of([alert for _, alerts in files for alert in alerts], dialect)
+        except DAMAGE:  # one of them: each is told by itself
+            for path, _ in files:
+                _add_file(gathered, path, account, zero_point)
+            continue
+        gathered.add(*_scaled(dialect, measured, about, zero_point, files[0][0]))
+        account.counts[BY_GIVEN] += len(files) if dialect.zero_point is None else 0
 
 
-def rows_of(nested: Any) -> Iterable[dict[str, Any]]:
-    """The structs of a nested field: one, several, or none."""
-    return [nested] if isinstance(nested, dict) else nested or ()
-
-
-def transposed(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Rows as columns; a field that a row lacks is None."""
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
+def _scaled(
+    dialect: Dialect, measured: pd.DataFrame, about: pd.DataFrame, zero_point: float | None, path: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Epochs in FLUXCAL, and objects with their survey."""
+    scale = dialect.to_fluxcal(zero_point, path)
+    scaled = measured.assign(flux=measured["flux"] * scale, flux_err=measured["flux_err"] * scale)
+    return scaled, about.assign(survey=dialect.survey or None)
 
 
 @dataclass(frozen=True)
@@ -310,9 +161,13 @@ class NestedAlertReader:
     def read(
         self, source: CurveSource, account: Account, wavelengths: Wavelengths, zero_point: float | None
     ) -> Iterator[CurveTable]:
-        truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
         for table in read_alerts(source.members, account, wavelengths, zero_point):
-            yield with_truth(table, truth, account)
+            yield self.told(source, table, account)
+
+    def told(self, source: CurveSource, table: CurveTable, account: Account) -> CurveTable:
+        """Curves with what the table of truth beside their alerts says."""
+        truth = read_truth(source.companions[TRUTH]) if TRUTH in source.companions else None
+        return with_truth(table, truth, account)
 
 
 READERS: tuple[CurveReader, ...] = (NestedAlertReader(),)

@@ -34,8 +34,10 @@ from astrid_ml.preprocessing.lightcurves.readers.told_tables import GuessedReade
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import is_filter
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 from astrid_ml.walk import walk
 
+ALERTS = "alerts"  # kind of the reader of nested alerts, which looks at headers alone
 GROUP_SIZE = 2000
 LONGEST_LOOK = 60.0  # seconds
 _ARCHIVES = (".tar", ".tar.gz", ".tgz")
@@ -156,7 +158,7 @@ def damage_of(path: Path) -> str:
         look(path)
     except (OSError, ValueError, EOFError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
         lost = path.suffix == ".parquet" and isinstance(error, pa.ArrowException | OSError)
-        return "its parquet footer cannot be read" if lost else printable(in_words(error)[:200])
+        return "its parquet footer cannot be read" if lost else printable(shortened(in_words(error), 200))
     return ""
 
 
@@ -245,6 +247,12 @@ def grouped(sources: Sequence[CurveSource]) -> list[CurveSource]:
     return out
 
 
+@cache
+def _asked_in_order(suffix: str) -> tuple[CurveReader, ...]:
+    """All readers; of Avro that which needs the header alone goes first: there are millions of packets."""
+    return tuple(sorted(all_readers(), key=lambda reader: suffix == ".avro" and reader.kind != ALERTS))
+
+
 def source_of(inputs: Sequence[Path], maps: ColumnMaps = NO_MAPS) -> CurveSource:
     """The source that has these inputs (as :attr:`CurveSource.inputs` gave them)."""
     first = recognise(inputs[0], maps)
@@ -263,5 +271,5 @@ def recognise(path: Path, maps: ColumnMaps = NO_MAPS) -> CurveSource | None:
     """
     if path.name.startswith("."):
         return None
-    readers = (*([MappedReader(maps)] if maps.layouts else []), *all_readers())
+    readers = (*([MappedReader(maps)] if maps.layouts else []), *_asked_in_order(path.suffix))
     return next((source for reader in readers if (source := reader.recognise(path)) is not None), None)

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from astrid_ml.preprocessing.lightcurves.select.augment import DAYS, DETECTED, WAVELENGTH, around, start_of
+from astrid_ml.preprocessing.lightcurves.select.augment import (
+    DAYS,
+    DETECTED,
+    ERROR,
+    FLUX,
+    WAVELENGTH,
+    around,
+    start_of,
+)
 from astrid_ml.preprocessing.lightcurves.select.sky_flags import ENGINEERED_FEATURES
 from astrid_ml.types import Floats, Floats32, Ints, Mask, Share
 
@@ -120,7 +128,9 @@ def facts_of_curves(values: Floats32, offsets: Ints, index: pd.DataFrame) -> pd.
 
     Returns:
         n rows: ``flux_kind``, ``bands`` (wavelengths in nm, joined by +), ``cadence`` (median days between nights, NaN
-        of a single one) and ``host`` (``known`` or ``none``; null where the data have no such columns).
+        of a single one) and ``host`` (``known`` or ``none``; null where the data have no such columns); and the numbers
+        by which a set of curves is compared: ``per_night``, ``before`` (points before time zero), ``detected_share``,
+        ``depth`` (of five median errors), ``brightest``, ``median_snr``.
     """
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     nights = pd.DataFrame({"owner": owner, "night": np.floor(values[:, DAYS])}).drop_duplicates()
@@ -129,9 +139,25 @@ def facts_of_curves(values: Floats32, offsets: Ints, index: pd.DataFrame) -> pd.
     waves = waves.drop_duplicates().sort_values(["owner", "wave"])
     bands = waves["wave"].astype(str).groupby(waves["owner"]).agg("+".join)
     out = pd.DataFrame({"bands": bands, "cadence": gaps}).reindex(range(len(offsets) - 1))
+    out = out.join(_numbers_of_curves(values, owner, nights.groupby("owner").size()))
     if "flux_kind" in index:
         out["flux_kind"] = index["flux_kind"].to_numpy()
     hosts = [name for name in index if str(name).startswith("HOSTGAL")]
     if hosts:
         out["host"] = np.where(index[hosts].notna().any(axis=1), "known", "none")
     return out
+
+
+def _numbers_of_curves(values: Floats32, owner: Ints, nights: pd.Series) -> pd.DataFrame:
+    """The numbers of :func:`facts_of_curves` of each object that has epochs; magnitudes are AB, of FLUXCAL."""
+    flux, error = values[:, FLUX].astype(np.float64), values[:, ERROR].astype(np.float64)
+    epochs = pd.DataFrame({"owner": owner, "flux": flux, "error": error, "snr": flux / error})
+    epochs["before"], epochs["detected"] = values[:, DAYS] < 0, values[:, DETECTED] > 0
+    of_each = epochs.groupby("owner")
+    found = pd.DataFrame({"per_night": of_each.size() / nights, "before": of_each["before"].sum()})
+    found["detected_share"] = of_each["detected"].mean()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found["depth"] = 27.5 - 2.5 * np.log10(5 * of_each["error"].median())
+        found["brightest"] = 27.5 - 2.5 * np.log10(of_each["flux"].max())
+    found["median_snr"] = of_each["snr"].median()
+    return found

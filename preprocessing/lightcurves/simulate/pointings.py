@@ -14,6 +14,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.preprocessing.lightcurves.simulate.cadence import Visits, unseen
 from astrid_ml.preprocessing.lightcurves.simulate.surveys import SurveyCadence
+from astrid_ml.reasons import shortened
 from astrid_ml.sky import unit_vectors
 from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
@@ -153,7 +154,7 @@ def rows_of(path: Path) -> pd.DataFrame:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
             return pd.read_sql_query("SELECT * FROM observations", base)
     except (sqlite3.Error, pd.errors.DatabaseError) as error:
-        got = f"{path}: {error}"[:300]
+        got = shortened(f"{path}: {error}", 300)
         raise UserError(
             "a database with the table observations, as OpSim writes", got, "give a table as CSV"
         ) from error

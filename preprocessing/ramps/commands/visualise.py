@@ -10,16 +10,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle
 
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_arrays, read_note
+from astrid_ml.preprocessing.ramps.commands.overview import COLOURS, overview_figure, place, show_read
 from astrid_ml.preprocessing.ramps.exposure.sanity_figure import sanity_figure
 from astrid_ml.table_files import read_parquet
-from astrid_ml.types import Array, Bits, Floats32
-
-COLOURS = {"cosmic_ray": "#e6550d", "telegraph_noise": "#3182bd", "snowball": "#31a354", "shower": "#756bb1"}
-_MARKS = {"cosmic_ray": "o", "telegraph_noise": "s", "snowball": "o", "shower": "D"}
+from astrid_ml.types import Bits, Floats32
 
 
 @dataclass(frozen=True)
@@ -78,42 +75,21 @@ class ResultVisualizer:
         shown = (maps["slope"], name, maps["chi2"], maps["decay_snr"], read_note(wanted[3]))
         return ResultVisualizer(cube, events, read_parquet(wanted[1]), mask, *shown)
 
-    def overview(self, integration: int = 0) -> Figure:
-        """The last read with every event marked by its type."""
-        figure = Figure(figsize=(9, 8), layout="constrained")
-        axes = figure.add_subplot()
-        self._image(axes, np.asarray(self.cube[integration, -1]))
-        for kind in COLOURS:
-            chosen = [e for e in self.detections if e["type"] == kind and e["integration"] == integration]
-            if not chosen:
-                continue
-            x, y = np.array([e.get("centroid", e.get("position")) for e in chosen], float).T
-            for event in chosen:
-                if "radius" in event:
-                    ring = Circle(
-                        event["centroid"], event["radius"], fill=False, edgecolor=COLOURS[kind], linewidth=1.5
-                    )
-                    axes.add_patch(ring)
-            axes.scatter(
-                x,
-                y,
-                s=16,
-                marker=_MARKS[kind],
-                facecolors="none",
-                edgecolors=COLOURS[kind],
-                linewidths=1.0,
-                label=f"{kind.replace('_', ' ')} ({len(chosen)})",
-            )
-        axes.set(xlim=(-0.5, self.mask.shape[1] - 0.5), ylim=(-0.5, self.mask.shape[0] - 0.5))
-        axes.set_title(f"{self.name}, integration {integration}: last read and detections")
-        if axes.get_legend_handles_labels()[0]:
-            figure.legend(loc="outside lower center", ncols=3, frameon=False)
-        return figure
+    def overview(self, integration: int = 0, named: int = 4) -> Figure:
+        """The last read with every event marked by its type, and the brightest of each type by name.
+
+        Args:
+            integration: 0-based.
+            named: events of each type that get a number.
+        """
+        own = [event for event in self.detections if event["integration"] == integration]
+        title = f"{self.name}, integration {integration}: last read and detections"
+        return overview_figure(np.asarray(self.cube[integration, -1]), own, title, named)
 
     def event(self, event: dict[str, Any], half: int = 12) -> Figure:
         """One event: a close-up of the step in its group, and its brightest pixel's reads with the model."""
         integration, group = int(event["integration"]), int(event["first_frame"])
-        x, y = (round(v) for v in event.get("centroid") or event["position"])
+        x, y = (round(v) for v in place(event))
         half = max(half, int(2 * event.get("radius", 0)))
         rows = slice(max(0, y - half), min(self.mask.shape[0], y + half + 1))
         columns = slice(max(0, x - half), min(self.mask.shape[1], x + half + 1))
@@ -124,7 +100,7 @@ class ResultVisualizer:
         figure = Figure(figsize=(10, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.7])
         extent = (columns.start - 0.5, columns.stop - 0.5, rows.start - 0.5, rows.stop - 0.5)
-        self._image(left, step, extent)
+        show_read(left, step, extent)
         left.plot(px, py, "+", color=COLOURS[event["type"]], markersize=12)
         left.set_title(f"read {group} - read {group - 1}")
         self._series(right, integration, py, px, COLOURS[event["type"]])
@@ -177,12 +153,3 @@ class ResultVisualizer:
             axes.plot(groups, np.polyval(line, groups) + stairs, color=colour, label="ramp with jumps")
         axes.set(xlabel="group", ylabel="signal since the first read (e-)", title=f"pixel x={x}, y={y}")
         axes.legend(frameon=False)
-
-    @staticmethod
-    def _image(axes: Axes, image: Array, extent: tuple[float, float, float, float] | None = None) -> None:
-        finite = image[np.isfinite(image)]
-        low, high = np.percentile(finite, [1, 99]) if finite.size else (0.0, 1.0)
-        shown = axes.imshow(image, origin="lower", cmap="gray", vmin=low, vmax=high, extent=extent)
-        assert axes.figure is not None
-        axes.figure.colorbar(shown, ax=axes, label="e-", shrink=0.85)
-        axes.set(xlabel="x (pixel)", ylabel="y (pixel)")

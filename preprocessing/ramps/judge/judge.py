@@ -12,10 +12,10 @@ import pandas as pd
 
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap, PairedDifference
-from astrid_ml.evaluation.intervals import exact
 from astrid_ml.evaluation.rankings import Ranking, same_samples
 from astrid_ml.evaluation.result import EvaluationResult, with_reasons
 from astrid_ml.metrics.ranking import area, completeness_at
+from astrid_ml.metrics.shares import exact
 from astrid_ml.preprocessing.ramps.fusion.fusion import (
     FUSIONS,
     UNDECIDED,

@@ -11,6 +11,7 @@ import pandas as pd
 import yaml
 
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 
 TABLES = (".parquet", ".pq", ".arrow")
 FILES = ("dataset_info.json", "dataset_infos.json", "README.md")  # the last as their hub has it: YAML between dashes
@@ -44,7 +45,9 @@ def with_class_names(table: pd.DataFrame, path: Path, metadata: Mapping[bytes, b
         values = table[column].astype("Int64")
         values = values.mask(values < 0)
         if len(values.dropna()) and int(values.max()) >= len(names[column]):
-            got = f"{int(values.max())} in {column} of {path.name}, which names {', '.join(names[column])}"[:200]
+            got = shortened(
+                f"{int(values.max())} in {column} of {path.name}, which names {', '.join(names[column])}", 200
+            )
             raise UserError("numbers of classes that have names", got, "complete the names of its ClassLabel")
         table = table.assign(**{column: values.map(dict(enumerate(names[column]))).astype("string")})
     return table

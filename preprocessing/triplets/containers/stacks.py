@@ -28,6 +28,7 @@ from astrid_ml.preprocessing.triplets.containers.grouped import OF_EACH, groups_
 from astrid_ml.preprocessing.triplets.containers.stack import Stack
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words, of_parquet
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array, Mask
 from astrid_ml.walk import walk
 
@@ -76,7 +77,7 @@ def read_stack(path: Path, name: str, first: int, past: int) -> Array:
 
 def _in_words(path: Path, error: Exception) -> str:
     said = of_parquet(error) if path.suffix.lower() in TABLES else in_words(error)
-    return "it ends too early" if "truncated file" in said else said[:120]
+    return "it ends too early" if "truncated file" in said else shortened(said, 120)
 
 
 def _kind(path: Path) -> str:

@@ -28,6 +28,7 @@ from astrid_ml.preprocessing.lightcurves.readers.layouts.light import epochs_of,
 from astrid_ml.preprocessing.lightcurves.readers.layouts.rows import Rows, rows_in
 from astrid_ml.preprocessing.lightcurves.readers.values.owners import BY_FOLDER, folder_that_names
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 HELD = 1_000_000  # epochs that are held at a time
 FIX = ". To fix it: "
@@ -130,7 +131,7 @@ class RowsReading:
                     if own.rows > HELD and not (layout.repeated and "avro" in layout.files):
                         yield from self._made(own, truth, False)
             except (ValueError, UserError) as error:
-                self.account.drop(path.name, printable(_why(error))[:400])
+                self.account.drop(path.name, shortened(printable(_why(error)), 400))
                 self.account.read += 1
         for own in held.values():
             yield from self._made(own, truth, True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from astrid_ml.avro import DamagedAvroError, refuse_recursive
+from astrid_ml.reasons import shortened
 
 LARGEST = 2**26  # bytes of a message
 
@@ -61,7 +62,7 @@ def _schema(path: Path, size: int, _: int) -> Any:
     except DamagedAvroError:
         raise
     except Exception as error:  # fastavro raises anything from KeyError to an error of its own
-        raise DamagedAvroError(f"{path.name} is no schema of Avro ({str(error)[:80]})") from error
+        raise DamagedAvroError(f"{path.name} is no schema of Avro ({shortened(str(error), 80)})") from error
 
 
 def messages_in(path: Path) -> Iterator[Any]:

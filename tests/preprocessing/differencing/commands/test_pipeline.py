@@ -13,6 +13,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astrid_ml.errors import UserError
+from astrid_ml.found import SIMULATED, is_simulated
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.differencing.commands.difference import DifferenceCommand
 from astrid_ml.preprocessing.differencing.commands.recover import Injections, RecoverCommand
@@ -110,7 +111,9 @@ def test_signs_are_matched_apart() -> None:
 def test_the_command_leaves_all_its_files(pair_folder: Path, tmp_path: Path) -> None:
     frames = Frame(str(pair_folder / "science.fits")), Frame(str(pair_folder / "reference.fits"))
     truth = str(pair_folder / "truth.csv")
+    (pair_folder / SIMULATED).touch()
     summary = DifferenceCommand(*frames, str(tmp_path), truth=truth, export="hdf5", intermediates=True).run()
+    (pair_folder / SIMULATED).unlink()
     table = pd.read_parquet(tmp_path / "candidates.parquet")
     assert summary["candidates"] == len(table) > 10 and (table["label"] == 1).sum() >= 15
     assert len(Table.read(tmp_path / "candidates.ecsv")) == len(table)
@@ -132,6 +135,7 @@ def test_the_command_leaves_all_its_files(pair_folder: Path, tmp_path: Path) -> 
         )
     with fits.open(tmp_path / "reference.fits") as hdus:
         assert hdus["SCI"].data.shape == (384, 384) and hdus["PSF"].data.sum() == pytest.approx(1.0, abs=1e-3)
+    assert is_simulated(tmp_path / "triplets.h5")
     assert (tmp_path / "quicklook.png").stat().st_size > 50_000
     with pytest.raises(UserError, match="hdf5"):
         DifferenceCommand(*frames, str(tmp_path), export="zip").run()  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 from astrid_ml.config import preprocessing_of
 from astrid_ml.errors import UserError
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.preprocessing.differencing.frame.artefacts import NOISE, artefact_of, artefact_table
+from astrid_ml.preprocessing.differencing.frame.artefacts import NOISE, artefact_of, artefact_table, groups_by_artefact
 from astrid_ml.preprocessing.differencing.pipeline import COLUMNS, DifferencingPipeline
 from astrid_ml.preprocessing.differencing.pixels.cutouts import Cutout
 from astrid_ml.preprocessing.differencing.sky.background import KeepBackground
@@ -32,6 +32,19 @@ def test_the_one_that_a_candidate_is_deepest_in_names_it() -> None:
     assert artefact_of(at, known.iloc[:0]).tolist() == [NOISE] * 4
     assert artefact_of(_candidates((11.0, 10.0), label=1), known).isna().all()
     assert artefact_of(_candidates(), known).empty
+
+
+def test_candidates_of_one_trail_are_one_group_and_others_keep_theirs() -> None:
+    x = np.arange(100.0)
+    trail = pd.DataFrame({"x": x, "y": 50.0, "radius": 3.0, "kind": "trail", "instance": "trail 0"})
+    star = pd.DataFrame({"x": [10.0], "y": [10.0], "radius": [3.0], "kind": ["star"], "instance": ["star 0"]})
+    known = pd.concat([trail, star, trail.assign(y=80.0, instance="trail 1")], ignore_index=True)
+    at = _candidates((5.0, 50.5), (40.0, 49.0), (90.0, 51.0), (10.0, 10.0), (30.0, 80.0), (31.0, 20.0), (50.0, 50.0))
+    at.loc[6, "label"] = 1  # a change that lies on the trail
+    at["group_id"] = pd.array(list("abcdefg"), dtype="string")
+    assert groups_by_artefact(at, known).tolist() == ["a", "a", "a", "d", "e", "f", "g"]
+    assert groups_by_artefact(at, known.drop(columns="instance")).tolist() == list("abcdefg")
+    assert groups_by_artefact(at.iloc[:0], known).empty
 
 
 @pytest.mark.parametrize(
@@ -63,9 +76,13 @@ def _samples(folder: Path, pipeline: DifferencingPipeline) -> tuple[pd.DataFrame
 def test_each_candidate_is_real_or_says_what_it_is(pair: Path) -> None:
     index, _ = _samples(pair, DifferencingPipeline())
     assert (index["artefact"].isna() == (index["label"] == 1).fillna(False)).all() and "artefact" in COLUMNS
+    assert np.allclose(index["pixel_scale"], 1.012, rtol=1e-3)  # of the files' WCS
     known = pd.read_csv(next(pair.glob("*_artefacts.csv")))
     bogus = index[index["artefact"].notna()]
     assert {"cosmic ray", "hot pixel"} <= set(bogus["artefact"]) <= {*known["kind"], NOISE}
+    trail = bogus[bogus["artefact"] == "trail"]
+    trails = known.loc[known["kind"] == "trail", "instance"].nunique()
+    assert len(trail) > 2 * trails and trail["group_id"].nunique() <= trails  # one exposure's trail is one group
     assert (bogus["artefact"] == NOISE).mean() < 0.1  # of 5 sigma few are in so small a frame
     without = pd.read_csv(pair / "manifest.csv").drop(columns="artefacts")
     without.to_csv(pair / "plain.csv", index=False)

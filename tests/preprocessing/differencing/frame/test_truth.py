@@ -54,6 +54,19 @@ def test_positions_outside_the_image_are_left_out_and_gaps_of_the_other_pair_do_
     assert read_truth(str(tmp_path / "pixels.csv"), image)[["x", "y"]].to_numpy().tolist() == [[3.0, 4.0]]
 
 
+def test_of_a_table_of_several_frames_each_takes_its_own(image: Image, tmp_path: Path) -> None:
+    rows = [(15.5, 15.5, 10.0, 0.0), (5.0, 6.0, 10.5, 0.0), (9.0, 9.0, 10.0 + 5 / 3600, 0.0), (3.0, 3.0, None, None)]
+    table = pd.DataFrame(rows, columns=["x", "y", "ra", "dec"])
+    table.to_csv(tmp_path / "night.csv", index=False)
+    found = read_truth(str(tmp_path / "night.csv"), image)[["x", "y"]].to_numpy().round(6).tolist()
+    # Its own; not that of a frame half a degree away; one that another frame has elsewhere; one without a sky position.
+    assert found == [[15.5, 15.5], [10.5, 15.5], [3.0, 3.0]]
+    table.iloc[:1].assign(x=16.5, y=16.5).to_csv(tmp_path / "fits.csv", index=False)  # pixels that begin at 1
+    assert read_truth(str(tmp_path / "fits.csv"), image)[["x", "y"]].to_numpy().tolist() == [[16.5, 16.5]]
+    table.iloc[1:2].to_csv(tmp_path / "wrong.csv", index=False)  # a header that is wrong says nothing
+    assert len(read_truth(str(tmp_path / "wrong.csv"), image)) == 1
+
+
 def test_a_table_without_positions_is_refused(image: Image, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x,dec\n1,2\n")
     with pytest.raises(UserError, match="x, y or ra, dec"):

@@ -20,6 +20,7 @@ from astropy.io import fits
 from astrid_ml.errors import UserError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.local import Processes, Serial
+from astrid_ml.found import SIMULATED, is_simulated
 from astrid_ml.pipeline.writer import MemoryUnitWriter
 from astrid_ml.preprocessing.lightcurves.commands import convert
 from astrid_ml.preprocessing.lightcurves.commands.convert import ConvertCommand
@@ -117,6 +118,14 @@ def test_a_zero_point_that_no_file_needs_is_said_to_be_unused(tmp_path: Path) ->
     write_pair(tmp_path, [curve("a")])
     summary = ConvertCommand(str(tmp_path), str(tmp_path / "out"), zero_point=31.4).run()
     assert "tells its own zero point" in summary["zero_point_unused"]
+
+
+def test_converted_curves_of_a_simulation_are_still_those_of_a_simulation(tmp_path: Path) -> None:
+    raw = three_sources(tmp_path / "raw")
+    for marked in (True, False):
+        (raw / SIMULATED).touch() if marked else (raw / SIMULATED).unlink()
+        ConvertCommand(str(raw), str(tmp_path / "out")).run()
+        assert is_simulated(tmp_path / "out" / "objects") == marked
 
 
 def test_labels_of_a_compilation_are_no_filters(tmp_path: Path) -> None:

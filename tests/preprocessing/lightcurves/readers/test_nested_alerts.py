@@ -18,15 +18,9 @@ from astrid_ml.preprocessing.lightcurves.curves import gathered
 from astrid_ml.preprocessing.lightcurves.curves.gathered import Gathered
 from astrid_ml.preprocessing.lightcurves.curves.ingest import BY_GIVEN, Account
 from astrid_ml.preprocessing.lightcurves.curves.table import CurveTable
+from astrid_ml.preprocessing.lightcurves.readers.alert_tables import Dialect, dialect_of, epochs_of, flattened
 from astrid_ml.preprocessing.lightcurves.readers.layouts.nests import is_nested_parquet
-from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import (
-    Dialect,
-    dialect_of,
-    epochs_of,
-    flattened,
-    is_nested_avro,
-    read_alerts,
-)
+from astrid_ml.preprocessing.lightcurves.readers.nested_alerts import is_nested_avro, read_alerts
 from astrid_ml.preprocessing.lightcurves.readers.recognise import find_curves
 
 SOURCE = {"diaSourceId": "long", "diaObjectId": ["null", "long"]}
