@@ -5,6 +5,10 @@ Run: ``python benchmarks/lightcurve_ingest.py [objects] [repeats]``. sncosmo is 
 from source in seconds: ``pip install --no-deps --target FOLDER sncosmo extinction looseversion`` and
 ``SNCOSMO=FOLDER``. Without it the other route is the same assembly from astropy tables, and the output says so.
 Each route runs in a process of its own on one core; seconds are the processor's, without imports; memory is with them.
+
+``python benchmarks/lightcurve_ingest.py alerts [packets]`` makes a folder of Rubin's packets, one alert a file, and
+converts it with one process and with two: seconds by the clock of the whole command, the most anonymous memory of all
+its processes at once, and whether the parts are the same bytes.
 """
 
 from __future__ import annotations
@@ -180,6 +184,65 @@ def equal(mine: Path, theirs: Path) -> bool:
     return lists and all(np.allclose(one[name], two[name.lower()], rtol=1e-6) for name in static)
 
 
+POINT = {
+    "diaSourceId": "long", "diaObjectId": "long", "midpointMjdTai": "double", "band": "string", "psfFlux": "float",
+    "psfFluxErr": "float",
+}  # fmt: skip
+
+
+def make_packets(folder: Path, packets: int, each: int = 10) -> None:
+    """A file an alert, ``each`` alerts an object, those of an object far apart; each brings all earlier sources."""
+    import fastavro
+
+    source = {"type": "record", "name": "s", "fields": [{"name": n, "type": kind} for n, kind in POINT.items()]}
+    history: Any = ["null", {"type": "array", "items": "s"}]
+    thing = {"type": "record", "name": "o", "fields": [{"name": name, "type": "double"} for name in ("ra", "dec")]}
+    kinds = {"diaSource": source, "prvDiaSources": history, "prvDiaForcedSources": history, "diaObject": thing}
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    schema = fastavro.parse_schema({"type": "record", "name": "alert", "fields": fields})
+    random, objects = np.random.default_rng(0), packets // each
+    for number in range(objects):
+        mjd = 60000 + np.sort(random.uniform(0, 100, each))
+        values = [(number * each + k, number + 1, mjd[k], "ugrizy"[k % 6], 1e3 + k, 5.0) for k in range(each)]
+        points = [dict(zip(POINT, value, strict=True)) for value in values]
+        for k, point in enumerate(points):
+            alert = {"diaSource": point, "prvDiaSources": points[:k] or None, "prvDiaForcedSources": None}
+            with (folder / f"{k}-{number * 7919 % objects:07d}.avro").open("wb") as stream:
+                fastavro.writer(stream, schema, [{**alert, "diaObject": {"ra": 1.0, "dec": 2.0}}])
+
+
+def anonymous(process: int) -> float:
+    """MB of a process and of those that it started."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except OSError:  # it has ended
+        return 0.0
+    own = next((float(line.split()[1]) / 1e3 for line in lines if line.startswith("RssAnon")), 0.0)
+    return own + sum(anonymous(int(child)) for child in children)
+
+
+def of_alerts(packets: int) -> None:
+    """Convert a folder of packets with one process and with two."""
+    with tempfile.TemporaryDirectory() as name:
+        raw, parts = Path(name) / "raw", []
+        raw.mkdir()
+        make_packets(raw, packets)
+        print(f"{packets:,} packets, {sum(path.stat().st_size for path in raw.iterdir()) / 1e6:,.0f} MB")
+        for workers in (1, 2):
+            out = Path(name) / f"out{workers}"
+            words = [f"input={raw}", f"output_dir={out}", "executor=processes", f"executor.workers={workers}"]
+            started, peak = time.perf_counter(), 0.0
+            with subprocess.Popen([sys.executable, "-m", "astrid_ml", "convert", *words]) as process:
+                while process.poll() is None:
+                    peak = max(peak, anonymous(process.pid))
+                    time.sleep(0.05)
+            seconds = time.perf_counter() - started
+            print(f"{workers} processes: {seconds:.0f} s, {packets / seconds:,.0f} packets/s, {peak:,.0f} MB")
+            parts.append({path.name: path.read_bytes() for path in sorted((out / "objects").iterdir())})
+        print(f"{len(parts[0])} parts, the same bytes:", parts[0] == parts[1])
+
+
 def main() -> None:
     """Interleaved repeats; medians."""
     objects = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
@@ -216,5 +279,7 @@ if __name__ == "__main__":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, pyarrow's threads included
         routes = {"ours": ours, "per_object": per_object}
         print(routes[sys.argv[2]](Path(sys.argv[3]), Path(sys.argv[4])))
+    elif sys.argv[1:2] == ["alerts"]:
+        of_alerts(int(sys.argv[2]) if len(sys.argv) > 2 else 200_000)
     else:
         main()

@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.evaluation.tree.metrics import confusion_matrix, macro_f1
+from astrid_ml.found import SIMULATED
 from astrid_ml.preprocessing.lightcurves.simulate.look import KINDS
 from astrid_ml.preprocessing.lightcurves.simulate.surveys import cadence_named
 from astrid_ml.taxonomy import load_taxonomy
@@ -56,7 +57,9 @@ def simulated(folder: Path, objects: int, seed: int) -> Path:
 
 
 def chosen(simulation: Path, left_out: str, target: Path) -> Path:
-    """The same files; of the survey that is left out the test part alone."""
+    """The same files, with the mark of a simulation; of the survey that is left out the test part alone."""
+    target.mkdir(parents=True)
+    shutil.copy(simulation / SIMULATED, target)
     for path in sorted(simulation.glob("*/*.parquet")):
         if path.name.startswith("test-") or path.parent.name != left_out:
             (target / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -70,6 +73,7 @@ def few(simulation: Path, survey: str, count: int, seed: int, target: Path) -> P
     tables = [pd.read_parquet(path) for path in files]
     share = count / sum(map(len, tables))
     (target / survey).mkdir(parents=True)
+    shutil.copy(simulation / SIMULATED, target)
     for path, table in zip(files, tables, strict=True):
         some = table.sample(n=max(3, round(share * len(table))), random_state=seed)
         some.to_parquet(target / survey / path.name, index=False)

@@ -29,6 +29,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 from astrid_ml.evaluation.intervals import roc_interval
+from astrid_ml.found import SIMULATED
 from astrid_ml.taxonomy import load_taxonomy
 
 CLASSES = "KN_K17,PISN,TDE,CART,Cepheid"
@@ -55,7 +56,9 @@ def simulated(folder: Path, objects: int, seed: int) -> Path:
 
 
 def without(simulation: Path, classes: Sequence[str], target: Path) -> Path:
-    """The same files; of some classes the test part alone."""
+    """The same files, with the mark of a simulation; of some classes the test part alone."""
+    target.mkdir(parents=True)
+    shutil.copy(simulation / SIMULATED, target)
     for version in sorted(path for path in simulation.iterdir() if path.is_dir()):
         part, _, label = version.name.removeprefix("ASTRIDSIM_").partition("_01_")
         if part == "TEST" or label not in classes:

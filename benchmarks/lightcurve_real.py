@@ -3,7 +3,8 @@
 The sets are SNAD's (2,289 supernovae of ZTF; RR Lyrae of SDSS beside them), ZTF's 55 (30 supernovae, 25 periodic, of
 which 5 long-period variables have no leaf), PLAsTiCC's 94 and SuperNNova's 319 supernovae of another simulation. For
 transients and for the others: the share called a transient (with its 95 % interval), the three classes that are called
-most, the share in the domain with the reasons of the rest, and the share with ``novelty_p`` below 0.05.
+most, the share in the domain with the reasons of the rest, and the share with ``novelty_p`` below 0.05; before them
+what is said of each set as a whole.
 
 Run: ``python benchmarks/lightcurve_real.py [CKPT] [folder of the shared data] [words...]``, words being those of
 ``astrid predict``; the checkpoint is that which ``lightcurve_leave_survey_out.py`` leaves, of all four surveys.
@@ -11,6 +12,7 @@ Run: ``python benchmarks/lightcurve_real.py [CKPT] [folder of the shared data] [
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -52,6 +54,8 @@ def predicted(checkpoint: Path, inputs: Sequence[Path], words: Sequence[str]) ->
         given = [f"ckpt_path={checkpoint}", f"input={together}", f"output_dir={folder}/out"]
         call = [sys.executable, "-m", "astrid_ml", "predict", *given, *RULE, *words]
         subprocess.run(call, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        words = json.loads((Path(folder) / "out" / "report.json").read_text())["domain"]["set_words"]
+        print(f"{', '.join(path.name for path in inputs[:2])}: {words or 'nothing is said of the set'}")
         return pd.read_parquet(Path(folder) / "out" / "predictions.parquet")
 
 

@@ -4,7 +4,8 @@
 ``dist/pages``; what was finished there is used again. Pictures go to ``docs/``, values to ``docs/numbers.json``, and
 ``tests/pages`` compares each sentence with them. ``made_by`` in that file names a function of this script, another
 script or test that measures, or the commands of a training; ``baseline`` trains for twenty minutes
-(``baseline.png``), ``board`` for ten (``board.png``), ``tutorials`` runs all notebooks in about ten.
+(``baseline.png``), ``board`` for ten (``board.png``), ``gallery`` draws for five, ``tutorials`` runs all notebooks in
+about ten.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from PIL import Image
 
 from astrid_ml.api import PreparedDataset
 from astrid_ml.files import write_json
-from astrid_ml.report.contact_sheet import stamp_png, write_contact_sheet
+from astrid_ml.report.contact_sheet import stamp_caption, stamp_png, write_contact_sheet
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -69,14 +70,15 @@ def contact_sheet(dataset: PreparedDataset, scored: pd.DataFrame, path: Path) ->
 
     Args:
         dataset: with the stamps.
-        scored: predictions of the test set, with ``id``, ``mission``, ``label``, ``score``.
+        scored: predictions of the test set, with ``id``, ``mission``, ``label``, ``score`` and what a caption says.
         path: the PNG.
     """
     place = pd.Series(np.arange(len(dataset.index)), index=dataset.index["id"])
+    on = "probability" if scored["threshold_on"].eq("probability").all() else "score"
     ranks = {
-        "surest real": -scored["score"],
-        "least certain": (scored["score"] - 0.5).abs(),
-        "surest bogus": scored["score"],
+        "surest real": -scored[on],
+        "least certain": (scored[on] - scored["threshold"]).abs(),
+        "surest bogus": scored[on],
     }
     rows: dict[str, list[tuple[str, bytes]]] = {}
     taken: set[str] = set()  # a mission whose samples are all certain would show one twice
@@ -85,11 +87,7 @@ def contact_sheet(dataset: PreparedDataset, scored: pd.DataFrame, path: Path) ->
         chosen = free.sort_values(["rank", "id"]).groupby("mission", sort=True).head(EACH).sort_values("mission")
         taken |= set(chosen["id"])
         stamps = dataset.gather("stamps", place[chosen["id"]].to_numpy())
-        truth = np.where(chosen["label"] == 1, "real", "bogus")
-        captions = [
-            f"{mission}, truly {word}, score {score:.3f}"
-            for mission, word, score in zip(chosen["mission"], truth, chosen["score"], strict=True)
-        ]
+        captions = [stamp_caption(row, on) for row in chosen.to_dict("records")]
         rows[kind] = [(caption, stamp_png(stamp)) for caption, stamp in zip(captions, stamps, strict=True)]
     write_contact_sheet(path, rows, ("science", "reference", "difference"))
 
@@ -147,12 +145,69 @@ def board() -> dict[str, float]:
     rows = json.loads(content[content.index(",") + 1 : content.rindex(")")])["runs"]
     ids = [row["id"] for row in sorted(rows, key=lambda row: row["rank"])]
     page = f"{(WORK / 'board' / 'index.html').as_uri()}#runs={','.join([*ids[: CHOSEN - 1], ids[-1]])}"
-    taken = WORK / "board.png"
-    size = ",".join(map(str, SIZE))
-    subprocess.run(["chromium", *BROWSER, f"--window-size={size}", f"--screenshot={taken}", page], check=True)
+    photographed(page, DOCS / "board.png", SIZE)
+    return {}
+
+
+def photographed(page: str, path: Path, size: tuple[int, int]) -> None:
+    """A picture of a page, smaller than it was shown.
+
+    Args:
+        page: its address.
+        path: the PNG.
+        size: of the browser's window.
+    """
+    taken = WORK / path.name
+    window = ",".join(map(str, size))
+    subprocess.run(["chromium", *BROWSER, f"--window-size={window}", f"--screenshot={taken}", page], check=True)
     with Image.open(taken) as picture:
-        small = picture.convert("RGB").resize((int(SIZE[0] * SCALE), int(SIZE[1] * SCALE)), Image.Resampling.LANCZOS)
-        small.save(DOCS / "board.png", optimize=True)
+        small = picture.convert("RGB").resize([int(side * SCALE) for side in size], Image.Resampling.LANCZOS)
+        small.save(path, optimize=True)
+
+
+RAMPS = (
+    "what=ramps simulate.n=1 simulate.image_shape=[512,512] simulate.num_frames=40 "
+    "simulate.snowballs_per_exp_range=[5,5] simulate.snowball_radius_range=[5,12] "
+    "simulate.snowball_halo_decay_scale_range=[2,4] "
+    "simulate.cosmic_ray_per_exp_range=[900,900] simulate.rtn_per_exp_range=[300,300] simulate.rtn_period_range=[6,20]"
+)
+TRIED_TWICE = (
+    "experiment=realbogus_triplets simulate.n=600 simulate.prevalence=0.3 channels.size=31 trainer.max_epochs=6"
+)
+# What the gallery shows beside the pictures of other pages: below the working folder -> its name there.
+GALLERY = {
+    "ramps_figures/overview_0.png": "ramp_overview.png",
+    "ramps_figures/sanity.png": "ramp_sanity.png",
+    "ramps_figures/snowball_0.png": "ramp_event.png",
+    "ramps_score/precision_recall.png": "ramp_scores.png",
+    "gdepth/depth.png": "depth.png",
+}
+
+
+def gallery() -> dict[str, float]:
+    """Figures of ramps and of limiting magnitudes, and a page of runs side by side; about five minutes."""
+    from astrid_ml.preprocessing.ramps.commands.visualise import ResultVisualizer
+
+    if not (WORK / "ramps_score" / "score.json").is_file():
+        astrid("simulate", *RAMPS.split(), "output_dir=ramps")
+        astrid("predict", "task=ramps", "input=ramps", "output_dir=ramps_out")
+        astrid("score-ramps", "input=ramps", "output_dir=ramps_score")
+    ResultVisualizer.open(WORK / "ramps_out" / "sca_1_0000").save(WORK / "ramps_figures")
+    if not (WORK / "gdepth" / "depth.png").is_file():
+        astrid("simulate", "what=pairs", "simulate.n=3", "output_dir=gpairs")
+        for number in range(3):
+            pair = [f"{side}=gpairs/pair_00{number}_{side}.fits" for side in ("science", "reference")]
+            astrid("difference", *pair, f"output_dir=gout/{number}")
+        astrid("depth", "input=gout", "output_dir=gdepth")
+    for rate in (1, 2):
+        words = [*TRIED_TWICE.split(), f"optimizer.lr=0.00{rate}", f"paths.run_dir=rate{rate}", "paths.data=rates"]
+        if not (WORK / f"rate{rate}" / "report.html").is_file():
+            astrid("train", *words, "audit=warn", "logger=none")
+    astrid("compare", "runs=[rate1,rate2]", "output_dir=compared")
+    photographed((WORK / "compared" / "compare.html").as_uri(), DOCS / "compare.png", (1240, 1900))
+    for drawn, name in GALLERY.items():
+        with Image.open(WORK / drawn) as picture:
+            picture.convert("P", palette=Image.Palette.ADAPTIVE).save(DOCS / name, optimize=True)
     return {}
 
 
@@ -172,7 +227,12 @@ def tutorials() -> dict[str, float]:
 
 
 MAKERS: dict[str, Callable[[], dict[str, float]]] = {"demo": demo, "recover": recover, "curves": curves}
-LONG: dict[str, Callable[[], dict[str, float]]] = {"baseline": baseline, "board": board, "tutorials": tutorials}
+LONG: dict[str, Callable[[], dict[str, float]]] = {
+    "baseline": baseline,
+    "board": board,
+    "gallery": gallery,
+    "tutorials": tutorials,
+}
 
 
 def records(made_by: str = "") -> list[dict[str, Any]]:
