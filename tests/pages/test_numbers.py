@@ -61,6 +61,7 @@ SETTINGS = {
         "95": LEVEL,
         "98": "of validation that the threshold of the density keeps, a setting",
         ".872": "0.025^(1/27), Clopper and Pearson's closed form",
+        "0.3": "an example of what the number means",
     },
     "docs/surveys.md": {
         "2.23": "1 / .4487, the variance of a median of three",

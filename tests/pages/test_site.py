@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from html.parser import HTMLParser
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import ModuleType
 
 import pytest
 from blocks import REPOSITORY
+from made.browser import Visit
 
 MAKING = REPOSITORY / "docs" / "making"
 
@@ -85,23 +87,41 @@ class _Asked(HTMLParser):
             self.found.append(given.get("href") or "")
 
 
-@pytest.mark.slow
-def test_the_site_is_built_strictly_and_asks_nobody(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built without a word."""
+    place = tmp_path_factory.mktemp("docs") / "site"
     quiet = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(place)]
     ended = subprocess.run(command, cwd=REPOSITORY, env=os.environ | quiet, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
-    pages = sorted((tmp_path / "site").rglob("*.html"))
+    return place
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_folder_is_searched_without_a_server_and_asks_nobody(site: Path, visit: Callable[[Path], Visit]) -> None:
+    (site / "asked.html").write_text("<script>location.replace('index.html?q=snowballs')</script>")
+    seen = visit(site / "asked.html")
+    assert int(re.findall(r"md-search-result__meta\">(\d+) matching", seen.dom)[0]) > 3
+    assert re.search(r'href="[^"]*ramps\.html[^"]*" class="md-search-result__link', seen.dom)
+    assert seen.console == []
+    assert not {address for address in seen.requests if not address.startswith("file:")}
+
+
+@pytest.mark.slow
+def test_the_site_is_built_strictly_and_asks_nobody(site: Path) -> None:
+    pages = sorted(site.rglob("*.html"))
     assert len(pages) > 150
     for page in pages:
         asked = _Asked()
         asked.feed(page.read_text(encoding="utf-8"))
         assert not [address for address in asked.found if re.match(r"(\w+:)?//", address)], page
-    for sheet in (tmp_path / "site").rglob("*.css"):
+    for sheet in site.rglob("*.css"):
         assert not re.search(r"url\(['\"]?(https?:)?//", sheet.read_text(encoding="utf-8")), sheet
-    shown = (tmp_path / "site" / "options" / "preprocessing-ramps-steps.html").read_text(encoding="utf-8")
+    shown = (site / "options" / "preprocessing-ramps-steps.html").read_text(encoding="utf-8")
     assert "significance of a step" in shown
-    tutorial = (tmp_path / "site" / "tutorials" / "supernovae.html").read_text(encoding="utf-8")
+    tutorial = (site / "tutorials" / "supernovae.html").read_text(encoding="utf-8")
     assert "From a list of supernovae to triplets" in tutorial and "robust_sigma" in tutorial
-    reference = (tmp_path / "site" / "reference" / "astrid_ml.audit.html").read_text(encoding="utf-8")
+    reference = (site / "reference" / "astrid_ml.audit.html").read_text(encoding="utf-8")
     assert 'id="astrid_ml.audit.duplicates.DuplicateSearch"' in reference
