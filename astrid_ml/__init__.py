@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # In a checkout, conf, datamodules, models and preprocessing are links to the folders at the top.
 if (Path(__file__).parent / "conf").is_file():

@@ -15,6 +15,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.notebook import Model
+from astrid_ml.reasons import shortened
 from astrid_ml.run.settings import PLAIN_NODES
 from astrid_ml.typed_values import unreadable
 from astrid_ml.values import example_of, fields_of, fits, words_of
@@ -64,7 +65,7 @@ def _told(error: Exception, overrides: Sequence[str]) -> UserError:
     if several := re.search(r"Ambiguous value for argument '([^=']+)=([^']*)'", said):
         fix = f"give one; of a list, {several[1]}=[{several[2]}]"
         return UserError(f"one value of {several[1]}", f"{several[1]}={several[2]}", fix)
-    got = " ".join(said.split("See https")[0].split())[:300]
+    got = shortened(" ".join(said.split("See https")[0].split()), 300)
     return UserError("overrides of astrid train", f"{got} ({', '.join(overrides)})", "give key=value each, as a text")
 
 

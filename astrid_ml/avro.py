@@ -17,6 +17,7 @@ from typing import IO, Any
 from isal import isal_zlib
 
 from astrid_ml.inflating import MOST_BYTES
+from astrid_ml.reasons import shortened
 
 MAGIC, SYNC = b"Obj\x01", 16
 LONGEST = 16 * 2**20  # bytes of a header: schemas of surveys take some ten thousand
@@ -166,7 +167,7 @@ def records(stream: IO[bytes], blocks: tuple[int, int] | None = None, without: t
     except ImportError:
         raise
     except Exception as error:  # fastavro raises anything from ValueError to struct.error on damaged files
-        raise DamagedAvroError(str(error)[:80] or "it cannot be decoded") from error
+        raise DamagedAvroError(shortened(str(error), 80) or "it cannot be decoded") from error
     if damage is not None:
         raise damage
 
@@ -264,8 +265,7 @@ def _schema_of(text: bytes) -> Any:
 def refuse_recursive(schema: Any) -> None:
     """Refuse types of which a few bytes fill the memory or the stack.
 
-    One that contains itself can be nested a million deep. An array of what takes no bytes (null, a record of nulls) may
-    have any number of items in five bytes.
+    One that contains itself can be nested a million deep; an array of nulls has any number of items in five bytes.
 
     Raises:
         DamagedAvroError: the schema has one, or is itself nested too deep.
@@ -280,7 +280,7 @@ def refuse_recursive(schema: Any) -> None:
 def _look(part: Any, inside: tuple[str, ...]) -> None:
     if isinstance(part, str):
         if part.rpartition(".")[2] in inside:
-            raise DamagedAvroError(f"a schema in which {part[:80]} contains itself")
+            raise DamagedAvroError(f"a schema in which {shortened(part, 80)} contains itself")
     elif isinstance(part, list):
         for option in part:
             _look(option, inside)

@@ -26,6 +26,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.guards import ask_guards
 from astrid_ml.inflating import SwollenError, refuse_swollen
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 from astrid_ml.temporaries import temporary_for
 from astrid_ml.types import Array
 
@@ -220,7 +221,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:80]!r} twice")
+        raise ValueError(f"the key {shortened(next(name for name in names if names.count(name) > 1), 80)!r} twice")
     return out
 
 

@@ -98,9 +98,11 @@ def relative(path: Path, roots: Sequence[Path]) -> str:
     """
     for root in roots:
         base = root if root.is_dir() else root.parent
-        for own, above in ((_absolute(path), _absolute(base)), (path.resolve(), base.resolve())):
-            if own.is_relative_to(above):
-                return str(own.relative_to(above))
+        for way in (os.path.abspath, os.path.realpath):  # texts: the paths of many thousand files are cheap so
+            own, above = way(path), way(base)
+            inside = os.path.join(above, "")
+            if own == above or own.startswith(inside):
+                return own[len(inside) :] or "."
     return path.name
 
 

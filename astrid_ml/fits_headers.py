@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from astrid_ml.errors import UserError
 from astrid_ml.inflating import SwollenError, refuse_swollen
+from astrid_ml.reasons import shortened
 
 if TYPE_CHECKING:
     from astropy.io.fits import HDUList
@@ -83,15 +84,17 @@ def refuse_impossible(path: Path, most: int | None = None) -> None:
                 check_units(stream, size * (DENSEST if zipped else 1), zipped, most, size)
     except SwollenError as error:
         got, _, fix = f"{path}: {error}".rpartition(": ")
-        raise UserError("a FITS file that does not swell beyond its size", got[:300], fix) from error
+        raise UserError("a FITS file that does not swell beyond its size", shortened(got, 300), fix) from error
     except TooLargeFitsError as error:
         fix = "cut out the part that you need, or use a machine with more memory"
-        raise UserError("a FITS file that fits into this machine's memory", f"{path}: {error}"[:300], fix) from error
+        raise UserError(
+            "a FITS file that fits into this machine's memory", shortened(f"{path}: {error}", 300), fix
+        ) from error
     except (DamagedFitsError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         if "Not a gzipped file" in str(error):  # behind a whole one, where gzip passes over whatever stands there
             return
         raise UserError(
-            "a whole FITS file", f"{path}: {error}"[:300], "fetch the file again, or write a smaller one"
+            "a whole FITS file", shortened(f"{path}: {error}", 300), "fetch the file again, or write a smaller one"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Folders that a command makes: one that is refused leaves none of them behind empty.
+"""What a command leaves: no empty folders where it is refused, and on what it makes of simulated files their mark.
 
 Folders are made in many places, by Hydra too. Python itself tells of each (the audit event ``os.mkdir``), so that no
 place has to remember it.
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from astrid_ml.errors import UserError
-from astrid_ml.found import found
+from astrid_ml.found import SIMULATED, found, is_simulated
 
 _listening: list[Footprint] = []
 
@@ -42,6 +42,21 @@ def inner_folder(folder: Path, name: str) -> Path:
         raise UserError(f"{name} in the folder of the results to be a folder of its own", got, f"remove {path}")
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def pass_on_mark(inputs: Sequence[Path], folder: Path) -> None:
+    """Mark what was made of simulated files alone as simulated too; a model of it must not pass for one of the sky.
+
+    Args:
+        inputs: files and folders that were read.
+        folder: of the results; a mark of an earlier command goes where these inputs are none of a simulator's.
+    """
+    if inputs and all(map(is_simulated, inputs)):
+        from astrid_ml.files import write_json  # with numpy: help and refusals come before it
+
+        write_json(folder / SIMULATED, {"made_of": "simulated files"})
+    else:
+        (folder / SIMULATED).unlink(missing_ok=True)
 
 
 class Footprint:

@@ -11,12 +11,13 @@ from itertools import islice
 from pathlib import Path
 
 from astrid_ml.fits_headers import DamagedFitsError, read_header
-from astrid_ml.reasons import plain
+from astrid_ml.reasons import plain, shortened
 
 NOT_DATA = "made_by.json"  # what a command of ours says of the folder that it wrote
 SIMULATED = "simulated.json"  # what a simulation says of its files
 LOCK = ".lock"  # what a command holds while it writes into a folder; ends the names of all locks
 NOTES = (NOT_DATA, SIMULATED)  # of ours, in folders of data
+_DEEPEST = 3  # folders above a file in which the note of a simulation is looked for
 _START = 512
 _HEADERS = 40  # of a FITS file that are looked at
 _LOOKED_AT = 2000  # files of a folder that are counted
@@ -59,6 +60,18 @@ _READERS = {
     "a store of prepared data": "paths.data= takes it",
     "an HDF5 file": "astrid import-weights reads Keras weights",
 }
+
+
+def is_simulated(path: Path) -> bool:
+    """Whether a raw file, or a folder of them, is a simulator's: its mark lies there or up to three folders above."""
+    return simulation_mark(path) is not None
+
+
+def simulation_mark(path: Path) -> Path | None:
+    """What a simulator left beside a file, or beside a folder up to three above."""
+    place = path.absolute()
+    marks = (folder / SIMULATED for folder in (place, *list(place.parents)[:_DEEPEST]))
+    return next((mark for mark in marks if mark.is_file()), None)
 
 
 def found(path: str | Path) -> str:
@@ -215,7 +228,7 @@ def why_unread(path: Path, kind: str, error: Exception) -> str:
         >>> why_unread(file, "a text file", ValueError("no magic bytes")).replace(str(file.parent), ".")
         './a.parquet: no magic bytes'
     """
-    return f"{path}: {plain(str(error))[:120]}" if kind_at(path) == kind else found(path)
+    return f"{path}: {shortened(plain(str(error)), 120)}" if kind_at(path) == kind else found(path)
 
 
 def key_for(path: str | Path) -> str:

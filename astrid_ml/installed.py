@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from astrid_ml.identity import FORMER_TOP_LEVEL, targets
 from astrid_ml.option_files import content_of, fault_of, yaml_files
+from astrid_ml.reasons import shortened
 
 if TYPE_CHECKING:
     import importlib.metadata
@@ -116,7 +117,7 @@ def _records() -> Iterator[Plugin]:
             name, version = str(distribution.name), str(distribution.version)
             points = [point for point in distribution.entry_points if point.group == GROUP]
         except Exception as error:  # whatever a damaged record leads to
-            yield Plugin(record, "?", record, "?", faults=(f"its record cannot be read: {error}"[:200],))
+            yield Plugin(record, "?", record, "?", faults=(shortened(f"its record cannot be read: {error}", 200),))
             continue
         if name not in seen:  # the first on the path is the one that is imported
             seen.add(name)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from astrid_ml.reasons import shortened
+
 LARGEST = 1_000_000  # bytes of one file
 DEEPEST = 60  # nodes in nodes
 ALIASES = 50  # of one file: each may stand for all that stands before it
@@ -141,7 +143,7 @@ def fault_of(path: Path, conf: Path, ours: Path | None = None) -> str:
     except UnicodeDecodeError:
         return "no text in UTF-8"
     except yaml.YAMLError as error:
-        return f"no YAML: {' '.join(str(error).split())[:200]}"
+        return f"no YAML: {shortened(' '.join(str(error).split()), 200)}"
     except ValueError as error:
         return str(error)
     if not isinstance(content, dict):

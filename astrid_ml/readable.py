@@ -11,7 +11,7 @@ from pathlib import Path
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.inflating import SwollenError, refuse_swollen_parquet
-from astrid_ml.reasons import plain
+from astrid_ml.reasons import plain, shortened
 
 _NUMBER = re.compile(r"\[Errno -?\d+\] ")
 _FEW = {
@@ -122,7 +122,7 @@ def reading_parquet(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        got = f"{path.name}: {of_parquet(error)[:200]}"
+        got = f"{path.name}: {shortened(of_parquet(error), 200)}"
         raise UserError("a whole parquet table", got, "fetch it again, or write it again") from error
 
 
@@ -153,5 +153,5 @@ def reading(path: Path, what: str = "a FITS file") -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         said = of_fits(error) if "FITS" in what else in_words(error)
-        got = f"{found(path)}, which cannot be read ({said[:200]})"
+        got = f"{found(path)}, which cannot be read ({shortened(said, 200)})"
         raise UserError(what, got, "check that the file is whole, or write it again") from error

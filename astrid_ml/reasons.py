@@ -25,7 +25,7 @@ def in_words(reasons: Iterable[str], most: int = 3) -> str:
         >>> in_words([])
         'nothing to begin with'
     """
-    counts = Counter(reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 3]}..." for reason in reasons)
+    counts = Counter(shortened(reason, LONGEST) for reason in reasons)
     if not counts:
         return "nothing to begin with"
     told = [f"{count} {reason}" for reason, count in counts.most_common(most)]
@@ -75,6 +75,26 @@ def told(lines: Sequence[str], most: int, where: str) -> Iterator[str]:
     yield from lines[:most]
     if len(lines) > most:
         yield f"and {len(lines) - most} more: {where}"
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a long text, which ends at a word; one word that is longer is cut.
+
+    Args:
+        text: of a message.
+        most: characters, the three points included.
+
+    Example:
+        >>> shortened("the file ends before its last row", 25)
+        'the file ends before...'
+        >>> shortened("the file ends", 25)
+        'the file ends'
+    """
+    if len(text) <= most:
+        return text
+    kept = text[: most - 2]  # one more than fits: a word may end just there
+    words = kept.rpartition(" ")[0].rstrip(" ,;:.") or kept[:-1]
+    return f"{words}..."
 
 
 def plain(said: str) -> str:

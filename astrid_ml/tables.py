@@ -20,6 +20,7 @@ from astrid_ml.fits_headers import refuse_impossible
 from astrid_ml.found import found
 from astrid_ml.inflating import read_inflated, refuse_swollen_gzip, refuse_swollen_parquet
 from astrid_ml.readable import in_words, of_fits
+from astrid_ml.reasons import shortened
 from astrid_ml.sky import degrees_in
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _read(
         raise UserError(f"a table in {KINDS}", f"{path}, which is empty", "write it again") from error
     except Exception as error:  # a dozen libraries, each with errors of its own; the reason is passed on
         said = of_fits(error) if head[:6] == b"SIMPLE" else in_words(error)
-        raise UserError(f"a table in {KINDS}", f"{path}: {said[:160]}", "check it") from error
+        raise UserError(f"a table in {KINDS}", f"{path}: {shortened(said, 160)}", "check it") from error
 
 
 def _with_index(table: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import Any
 from astrid_ml.inflating import most_inflated
 from astrid_ml.printable import printable
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 
 MOST_NAME = 2**20  # bytes of a member's further header
 BUFFER = 2**16  # tarfile copies what is left of it at each header
@@ -44,7 +45,7 @@ def refuse_too_large(member: tarfile.TarInfo, archive: Path, compressed: bool) -
     if end <= size:
         return
     if not compressed:
-        raise tarfile.ReadError(f"it ends inside {printable(member.name)[:80]}")
+        raise tarfile.ReadError(f"it ends inside {shortened(printable(member.name), 80)}")
     most = most_inflated(size)
     if end > most:
         why = f"a member of {member.size} bytes in an archive that may inflate to {most}: what stands behind is lost"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Floats, Ints, Mask
 
 
@@ -202,7 +203,9 @@ def load_taxonomy(source: str) -> Taxonomy:
         try:
             name, text = path.name, path.read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path.name} as text (UTF-8)", f"{error}"[:120], "write it again as plain text") from error
+            raise UserError(
+                f"{path.name} as text (UTF-8)", shortened(f"{error}", 120), "write it again as plain text"
+            ) from error
     try:
         content: Any = yaml.safe_load(text)
         children, labels = (_lists(content.get(part)) for part in ("children", "labels"))
@@ -254,7 +257,7 @@ def refuse_trees_outside(config: Any, name: str) -> None:
         tree = config.get("taxonomy")
         if isinstance(tree, str) and not tree.lstrip().startswith("{") and tree not in known_taxonomies():
             fix = "train again: the tree of your file is then kept in the checkpoint"
-            raise UserError("a taxonomy that is shipped, or inside the record", f"{tree[:80]} in {name}", fix)
+            raise UserError("a taxonomy that is shipped, or inside the record", f"{shortened(tree, 80)} in {name}", fix)
     parts = config.values() if isinstance(config, Mapping) else config if isinstance(config, list | tuple) else ()
     for part in parts:
         refuse_trees_outside(part, name)

@@ -27,6 +27,7 @@ from astrid_ml.preprocessing.alerts.pipeline import AlertsPipeline
 from astrid_ml.preprocessing.differencing.pipeline import DifferencingPipeline
 from astrid_ml.preprocessing.lightcurves.pipeline import LightcurvesPipeline
 from astrid_ml.preprocessing.lightcurves.simulate.command import SimulateLightcurves
+from astrid_ml.preprocessing.simulated_sky.command_sky import SimulateSky
 from astrid_ml.preprocessing.triplets.simulate import SimulateTriplets
 from astrid_ml.run.prepare import prepare
 
@@ -38,12 +39,12 @@ WITH_STORE = [name for name in ARCHIVES if "roman" not in name and "realbogus_si
 CHIP = 1e-4
 CHIP_OF_PAIRS = 1e-2  # fits of PSFs and registration carry them on: 0.3 % of a peak was seen
 # Pipelines and simulations that give other results than they did then, and their version of then.
-OTHERS_NOW: dict[Any, int] = {SimulateLightcurves: 0, LightcurvesPipeline: 3, SimulateTriplets: 0}
+OTHERS_NOW: dict[Any, int] = {SimulateLightcurves: 0, LightcurvesPipeline: 3, SimulateTriplets: 0, SimulateSky: 0}
 RAISED: dict[str, dict[Any, int]] = {"layout1": {DifferencingPipeline: 1, AlertsPipeline: 1, **OTHERS_NOW}}
 # Columns that tables have had since then.
 ADDED = (
     *("flux_sys", "seen_days", "top_class", "probability_top", "runner_up", "probability_runner_up", "certain_class"),
-    "novelty_p",
+    *("novelty_p", "pixel_scale"),
 )
 # What is told of a whole curve goes by its own age since then, not by a window of 1,024 days.
 BY_AGE = ("days", "class", "probability", "entropy", "p_", "prediction_set")
@@ -91,7 +92,7 @@ def test_no_fingerprint_of_an_earlier_layout_changed(layout: str, monkeypatch: p
     assert {option: fingerprint_of(option) for option in kept} == kept
     changed = {option for option in kept if now[option] != kept[option]}
     raised = ("preprocessing/differencing", "preprocessing/alerts", "preprocessing/lightcurves")
-    made = ("simulate/lightcurves", "simulate/triplets")
+    made = ("simulate/lightcurves", "simulate/triplets", "simulate/sky")
     assert all(option.startswith((*raised, *made)) for option in changed) and changed
 
 

@@ -10,8 +10,9 @@ import pandas as pd
 from astrid_ml.board.find import Run
 from astrid_ml.board.table import shown
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.calibration import reliability
 from astrid_ml.metrics.binary import UndefinedError, pr_curve, roc_curve
+from astrid_ml.metrics.reliability import reliability
+from astrid_ml.reasons import shortened
 from astrid_ml.table_files import read_parquet
 from astrid_ml.tracking.lineage import lineage_of
 
@@ -42,7 +43,7 @@ def curves_of(run: Run) -> tuple[dict[str, list[list[float]]], str]:
             return {}, "no predictions of test samples"
         table = read_parquet(run.predictions, COLUMNS)
     except (ValueError, OSError) as error:
-        return {}, f"{run.predictions.name}: {' '.join(str(error).split())[:200]}"
+        return {}, f"{run.predictions.name}: {shortened(' '.join(str(error).split()), 200)}"
     table = table[table["label"].notna()]
     if not pd.api.types.is_numeric_dtype(table["label"]) or not len(table) or table["score"].isna().any():
         return {}, "curves are drawn of two classes"
@@ -52,7 +53,7 @@ def curves_of(run: Run) -> tuple[dict[str, list[list[float]]], str]:
     try:
         pr, roc = pr_curve(table["score"], labels, POINTS), roc_curve(table["score"], labels, POINTS)
     except (UserError, UndefinedError, ValueError) as error:
-        return {}, str(error)[:200]
+        return {}, shortened(str(error), 200)
     out = {
         # From no recall at the first precision: the area under these steps is the average precision.
         "pr": [[0.0, *_rounded(pr["recall"])], [_rounded(pr["precision"])[0], *_rounded(pr["precision"])]],

@@ -18,6 +18,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.files import read_note
 from astrid_ml.found import LOCK, NOT_DATA, found
 from astrid_ml.pipeline.lock import left_by_the_dead
+from astrid_ml.reasons import shortened
 
 RECORD, METRICS, CONFIG = "run.json", "metrics.json", "config.yaml"
 PAGE = "report.html"
@@ -318,8 +319,8 @@ def _note(path: Path) -> dict[str, Any] | None:
 def _words(error: Exception) -> str:
     """A reason in one line."""
     if isinstance(error, yaml.YAMLError):
-        return f"{CONFIG} is no YAML: {' '.join(str(error).split())[:200]}"
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)[:300]
+        return f"{CONFIG} is no YAML: {shortened(' '.join(str(error).split()), 200)}"
+    return shortened(str(getattr(error, "strerror", None) or error or type(error).__name__), 300)
 
 
 @cache

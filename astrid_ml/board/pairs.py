@@ -21,6 +21,7 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import FEWEST_GROUPS
 from astrid_ml.evaluation.rankings import ComparesRankings
+from astrid_ml.reasons import shortened
 
 SAMPLES = 20  # that runs disagree on
 MISTAKES = (UserError, ValueError, OSError, KeyError, TypeError, IndexError, AttributeError, RuntimeError)
@@ -199,4 +200,4 @@ def dataset_of(run: Run) -> Path | None:
 
 
 def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+    return shortened(" ".join(str(error).split()), 300) or type(error).__name__

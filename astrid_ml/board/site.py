@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 
@@ -22,7 +20,7 @@ from astrid_ml.board.table import board_of
 from astrid_ml.board.tasks import number
 from astrid_ml.files import finite, link, read_note, write_json, write_text
 from astrid_ml.places import check_place
-from astrid_ml.report.pages import board_page
+from astrid_ml.report.pages import address, board_page
 
 SCRIPTS = ("board.js", "plots.js", "chosen.js")
 DATA, REPORTS = "data", "reports"
@@ -179,11 +177,6 @@ def report_of(run: Run, folder: Path) -> str | None:
     except OSError:  # there is none, or nobody may read it
         return None
     return f"{REPORTS}/{target.name}"
-
-
-def address(path: Path, folder: Path) -> str:
-    """The way from a page in a folder to a file, as a link takes it."""
-    return quote(os.fsencode(Path(os.path.relpath(path, folder.resolve())).as_posix()))
 
 
 def matrix_of(path: Path) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.programs import FitsItself
 from astrid_ml.contracts.scoring import JoinsMembers, JudgesMembers, ModelData, ModelTask
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Ints
 
 _OF_MEMBER = re.compile(r"members\.(0|[1-9][0-9]{0,3})\.(.+)", re.DOTALL)
@@ -101,7 +102,7 @@ def weights_of_members(weights: Mapping[str, torch.Tensor], count: int, path: An
         found = _OF_MEMBER.fullmatch(name)
         if found is None or int(found[1]) >= count:
             fix = "give the best.ckpt of a run"
-            raise UserError(f"weights of {count} members", f"{name[:80]} in {path}, which is of none", fix)
+            raise UserError(f"weights of {count} members", f"{shortened(name, 80)} in {path}, which is of none", fix)
         out[int(found[1])][found[2]] = value
     return out
 

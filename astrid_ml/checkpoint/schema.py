@@ -8,7 +8,7 @@ from typing import Any
 
 from astrid_ml.contracts.scoring import JOINED
 from astrid_ml.errors import UserError
-from astrid_ml.validity.domain import checked_domain
+from astrid_ml.validity.checked import checked_domain
 
 SCHEMA = 2  # of tables and records of runs
 OF_MEMBERS = 3  # the first schema of checkpoints that may hold several members as one

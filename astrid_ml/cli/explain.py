@@ -14,6 +14,7 @@ from astrid_ml.config import option_names
 from astrid_ml.errors import UserError
 from astrid_ml.layers import Folder
 from astrid_ml.nearest import nearest
+from astrid_ml.reasons import shortened
 from astrid_ml.typed_values import unreadable
 
 _AVAILABLE = re.compile(r"Available options in '[^']*':\n(.*?)(?:\nConfig search path|\Z)", re.DOTALL)
@@ -68,7 +69,7 @@ def explain(error: Exception, conf: Folder, verb: Verb, words: Sequence[str] = (
         got = "a file that takes itself in, or values that refer to each other in a circle"
         return UserError("a configuration that ends", got, "look at defaults and ${...} of your own files")
     if isinstance(error, yaml.YAMLError):
-        return UserError("YAML that can be read", " ".join(text.split())[:300], "correct that file")
+        return UserError("YAML that can be read", shortened(" ".join(text.split()), 300), "correct that file")
     if found := re.search(r"Error merging override (\S+)|Sweeping over Hydra's \w+ is not supported : '(\S+)'", text):
         why = f": {cause.splitlines()[0]}" if cause else ""
         fix = "give another value" if found.group(1) else "give one value: only the keys of a job are swept over"

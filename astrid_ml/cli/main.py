@@ -16,7 +16,7 @@ from astrid_ml.footprint import footprint
 from astrid_ml.interrupts import asked, bounded, ignore_signals, interruptible
 from astrid_ml.printable import printable
 from astrid_ml.ranks import first_process, one_training, rank_in_words
-from astrid_ml.start import ending
+from astrid_ml.start import ending, threads_that_give_way
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 # Words with which Hydra shows something and does no work.
@@ -31,6 +31,7 @@ def main(arguments: Sequence[str] | None = None, verb: str | None = None) -> Non
         verb: fixed by the scripts at the project's root.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    threads_that_give_way()
     with interruptible(), bounded(_give_up):
         try:
             code = run([verb, *given] if verb else given, aloud=True)

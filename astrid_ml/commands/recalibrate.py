@@ -19,9 +19,9 @@ from astrid_ml.contracts.columns import rows_of
 from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.devices import device_of
 from astrid_ml.errors import UserError
-from astrid_ml.evaluation.intervals import effective
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.files import write_json
+from astrid_ml.metrics.shares import effective
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.pictures import notable

@@ -18,6 +18,7 @@ from astrid_ml.described.formats import SUFFIXES, write_formats
 from astrid_ml.errors import UserError
 from astrid_ml.fits_headers import open_checked
 from astrid_ml.found import found
+from astrid_ml.reasons import shortened
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, InUnits, Positive
 
@@ -127,7 +128,7 @@ def _connected() -> SAMPIntegratedClient:
     """
     address = _address()
     if not is_loopback(address):
-        raise UserError("a SAMP hub on this machine", f"one at {address[:80]}", START)
+        raise UserError("a SAMP hub on this machine", f"one at {shortened(address, 80)}", START)
     samp = _library()
     client: SAMPIntegratedClient = samp.SAMPIntegratedClient(
         name="astrid", description="Tables and images of astrid_ml", addr="127.0.0.1"

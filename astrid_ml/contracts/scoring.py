@@ -226,12 +226,14 @@ class ModelData(Draws, Protocol):
     Args:
         statistics: of the training fold, plain containers, as the checkpoint holds them.
         source: what is attached; None before.
-        rows: fold (``train``, ``val``, ``test``) -> positions in the index, (n,).
+        rows: fold (``train``, ``val``, ``test``) -> positions in the index, (n,); of training those that are drawn.
+        training_fold: positions of the whole training fold, (n,), as no balance has cut or repeated it.
     """
 
     statistics: dict[str, Any]
     source: SampleSource | None
     rows: dict[str, Ints]
+    training_fold: Ints
 
     @property
     def classes(self) -> list[str] | None:

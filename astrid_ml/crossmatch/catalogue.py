@@ -20,6 +20,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.inflating import refuse_swollen_parquet
 from astrid_ml.readable import in_words, of_parquet
+from astrid_ml.reasons import shortened
 from astrid_ml.sky import healpix
 from astrid_ml.tables import read_table
 from astrid_ml.types import Floats, Ints
@@ -163,8 +164,8 @@ def _why_damaged(files: Sequence[Path], error: Exception) -> str:
             refuse_swollen_parquet(file)
             _schema(file)
         except Exception as own:  # of pyarrow, for whatever its bytes lead to
-            return f"{file}: {of_parquet(own)[:200]}"
-    return f"{files[0].parent}: {in_words(error)[:200]}"
+            return f"{file}: {shortened(of_parquet(own), 200)}"
+    return f"{files[0].parent}: {shortened(in_words(error), 200)}"
 
 
 def _schema(file: Path) -> Any:
@@ -192,7 +193,7 @@ def _column(file: Path, name: str, schema: Any, kinds: Any) -> Any:
                 raise ValueError(f"{len(read)} values in {stream.metadata.num_rows} rows")
             return read
     except (pa.ArrowException, OSError, ValueError) as error:
-        got = f"{file}, column {name}: {of_parquet(error)[:200]}"
+        got = f"{file}, column {name}: {shortened(of_parquet(error), 200)}"
         raise UserError("a whole parquet table", got, "copy or make it again") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_note
 from astrid_ml.fingerprint import file_hash
+from astrid_ml.reasons import shortened
 
 REQUIRED = ("name", "description", "url", "license", "datePublished", "citeAs", "version")
 
@@ -64,7 +65,9 @@ def _check_files(folder: Path, content: Mapping[str, Any]) -> list[str]:
         url = str(item.get("contentUrl"))
         file = folder / url
         if "://" in url or ":" in url.split("/")[0] or not file.resolve().is_relative_to(folder.resolve()):
-            wrong.append(f"{url[:100]} is no file of this folder")  # never fetched: a description must not send us out
+            wrong.append(
+                f"{shortened(url, 100)} is no file of this folder"
+            )  # never fetched: a description must not send us out
         elif not file.is_file():
             wrong.append(f"{item.get('contentUrl')} is missing")
         elif item.get("sha256") != file_hash(file):

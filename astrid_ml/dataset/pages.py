@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from astrid_ml.errors import UserError
+from astrid_ml.reasons import shortened
 
 
 def write_pages(table: pd.DataFrame, path: Path) -> None:
@@ -107,4 +108,4 @@ def short(error: Any) -> str:
     'CRC checksum verification failed'
     """
     lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
+    return shortened(lines[0] if lines else type(error).__name__, 200)

@@ -18,6 +18,7 @@ from astrid_ml.files import read_array, read_note
 from astrid_ml.inputs import DATASET, require
 from astrid_ml.missions import with_canonical
 from astrid_ml.nearest import missing
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array, Codes, Ints
 
 SCHEMA, INDEX = 1, "index.parquet"
@@ -271,7 +272,7 @@ class PreparedDataset(ShardedSource):
             if not name and FRAMES in self.by_column:
                 raise missing(ARRAY, [kind], [])  # samples that are places in frames have no arrays of their own
             if Path(name).name != name or name in ("", ".", ".."):
-                raise UserError("names of arrays in the index", repr(name)[:80], "prepare the dataset again")
+                raise UserError("names of arrays in the index", shortened(repr(name), 80), "prepare the dataset again")
             file = folder / f"{name}.{kind}.npy"
             if not file.is_file():
                 if FRAMES not in self.by_column and not any(folder.glob(f"{glob.escape(name)}.*.npy")):
@@ -307,7 +308,7 @@ def said_of_partial(meta: dict[str, Any]) -> str | None:
     failed = units_that_failed(meta)
     if not failed:
         return None
-    first = f"{failed[0].get('id')}: {failed[0].get('reason')}"[:160]
+    first = shortened(f"{failed[0].get('id')}: {failed[0].get('reason')}", 160)
     words, them = ("1 unit", "it") if len(failed) == 1 else (f"{len(failed)} units", "them")
     named = first if len(failed) == 1 else f"the first is {first}"
     return f"The dataset is partial: {words} failed ({named}). astrid prepare tries {them} again."

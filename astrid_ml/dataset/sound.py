@@ -15,6 +15,7 @@ from astrid_ml.dataset.prepared import FRAMES, PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.files import read_array, read_note
 from astrid_ml.fingerprint import file_hash
+from astrid_ml.reasons import shortened
 from astrid_ml.types import Array
 
 
@@ -58,7 +59,7 @@ def dataset_damage(folder: Path) -> Iterator[Damage]:
 
 def said(error: UserError) -> str:
     """What an error found, on one line."""
-    return " ".join(error.got.split())[:300]
+    return shortened(" ".join(error.got.split()), 300)
 
 
 def file_damage(dataset: PreparedDataset, name: str) -> str | None:
@@ -88,7 +89,7 @@ def row_damage(dataset: PreparedDataset) -> Iterator[str]:
     for shard, at in sorted(places.items()):
         first, last = int(within[at].min()), int(within[at].max())
         if shard not in files and FRAMES not in dataset.by_column:
-            yield f"the index names the array {shard[:80]!r}, of which there is nothing"
+            yield f"the index names the array {shortened(shard, 80)!r}, of which there is nothing"
         for kind, path in files.get(shard, {}).items():
             array = read_array(path, "r")
             if kind.endswith(".values"):

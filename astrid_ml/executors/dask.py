@@ -27,6 +27,7 @@ from astrid_ml.executors.dask_answers import Scheduler, in_time, losing_unseen
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.remote import Chunk, Spread, do_chunk, need_package
 from astrid_ml.interrupts import starting_children
+from astrid_ml.reasons import shortened
 from astrid_ml.types import InUnits, Positive, Whole
 
 ANSWER = 10.0  # seconds in which a scheduler must answer
@@ -225,7 +226,7 @@ def _connected(address: str) -> Iterator[DaskPool]:
     except Exception as error:  # whatever dask thinks of the text, or of who answers
         raise UserError(
             "executor.address of a dask scheduler that answers, such as tcp://host:8786",
-            f"{address}: {str(error) or type(error).__name__}".splitlines()[0][:200],
+            shortened(f"{address}: {str(error) or type(error).__name__}".splitlines()[0], 200),
             "start one with: dask scheduler; or leave executor.address out, which starts a cluster here",
         ) from error
     pool = DaskPool(client, f"the cluster at {address}")
@@ -287,7 +288,7 @@ def _begun(workers: int, scratch: str, again: bool = True) -> Any:
             return _begun(workers, scratch, again=False)
         raise UserError(
             f"{workers} worker processes of dask that start on this machine",
-            str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
+            shortened(str(error).splitlines()[0], 200) if str(error) else type(error).__name__,
             "give fewer (executor.workers=1), see that memory is free, or choose executor=processes",
         ) from error
 

@@ -22,6 +22,7 @@ from astrid_ml.executors.contract import Work, WorkerDiedError
 from astrid_ml.executors.limits import Limits
 from astrid_ml.executors.resting import RESTING
 from astrid_ml.executors.supervise import Crew
+from astrid_ml.reasons import shortened
 
 PAUSE = 0.05  # seconds between two looks at what others do
 PACKAGES = ("numpy", "torch")  # whose minor versions decide bytes
@@ -165,7 +166,7 @@ def cannot_work(error: Exception) -> UserError:
         return error
     return UserError(
         f"workers that have astrid_ml {astrid_ml.__version__} and what it needs",
-        f"{type(error).__name__}: {error}"[:300],
+        shortened(f"{type(error).__name__}: {error}", 300),
         "install the same versions on every machine: pip install astrid-ml -c constraints.txt",
     )
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from astrid_ml.errors import UserError
 from astrid_ml.executors import memory
 from astrid_ml.executors.limits import GB, LEAST_LEFT
+from astrid_ml.reasons import shortened
 
 NEEDED = (
     256 * 2**20
@@ -115,7 +116,7 @@ def too_much(what: str, fix: str, left: int | None, said: str) -> UserError:
         said: what the library said, which often names a size.
     """
     there = "more" if left is None else f"more than the {left / GB:.1f} GB that are free"
-    size = f" ({' '.join(said.split())[:120]})" if said.strip() else ""
+    size = f" ({shortened(' '.join(said.split()), 120)})" if said.strip() else ""
     return UserError(f"{what} that fits into this machine's memory", f"{what} takes {there}{size}", fix)
 
 

@@ -20,10 +20,11 @@ from astrid_ml.experiments.trial import outcome
 from astrid_ml.files import whole, write_text
 from astrid_ml.report import views
 from astrid_ml.report.names import fixed, letter, show
-from astrid_ml.report.pages import comparison_page
+from astrid_ml.report.pages import comparison_page, linked
 from astrid_ml.report.views import SectionView, View
 
 TEST = "test/"
+ENDS = ("_low", "_high")
 BEST = "best"  # a folder of options of its own: those of trials are no options
 SHOWN = 4  # sets of samples whose best is told
 APART = "Trials of different samples are not comparable."
@@ -34,8 +35,8 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
     """One row a trial, the best by the first objective first, those without a result last.
 
     Trials that were validated on other samples stand apart, those of most trials first: ``samples`` is their letter.
-    Columns: trial, state, samples, reason, run_dir, one for each parameter, each objective, and beside an objective of
-    validation the same metric on test with its interval, which orders nothing.
+    Columns: trial, state, samples, reason, run_dir, one for each parameter, each objective with its interval, and
+    beside an objective of validation the same metric on test with its interval, which orders nothing.
 
     Args:
         study: of the sweep.
@@ -57,7 +58,9 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
         }
         row |= {parameter.name: trial.params.get(parameter.name) for parameter in study.space.parameters}
         known = trial.values or [None] * len(objectives)  # where somebody has removed its run
-        row |= {one.metric: metrics.get(one.metric, value) for one, value in zip(objectives, known, strict=True)}
+        for one, value in zip(objectives, known, strict=True):
+            row[one.metric] = metrics.get(one.metric, value)
+            row |= {f"{one.metric}{end}": metrics.get(f"{one.metric}{end}") for end in ENDS}
         row |= {name: metrics.get(name) for name in _test_of(study)}
         rows.append(row)
         own = trial.user_attrs.get(SAMPLES) or validated_on(place, trial.params, keys)
@@ -76,7 +79,7 @@ def leaderboard(study: SweepStudy, folder: Path) -> pd.DataFrame:
 
 def _test_of(study: SweepStudy) -> list[str]:
     """Metrics of the test set beside those of validation, with the ends of their intervals."""
-    return [f"{name}{end}" for name in _beside(study) for end in ("", "_low", "_high")]
+    return [f"{name}{end}" for name in _beside(study) for end in ("", *ENDS)]
 
 
 def _beside(study: SweepStudy) -> list[str]:
@@ -149,7 +152,7 @@ def write_results(study: SweepStudy, folder: Path, name: str, best: str | None) 
         place.mkdir(parents=True, exist_ok=True)
         write_text(place / "best.yaml", best)
     words = sentences(study, table)
-    write_text(folder / "sweep.html", _page(study, table, name, words))
+    write_text(folder / "sweep.html", _page(study, table, folder, name, words))
     return words
 
 
@@ -184,22 +187,29 @@ def _best(study: SweepStudy, row: pd.Series, several: bool) -> str:
     return f"Best by {first.metric}{on}: {fixed(float(row[first.metric]))}, trial {row['trial']} ({how})."
 
 
-def _page(study: SweepStudy, table: pd.DataFrame, name: str, words: Sequence[str]) -> str:
+def _page(study: SweepStudy, table: pd.DataFrame, folder: Path, name: str, words: Sequence[str]) -> str:
     several = table["samples"].replace("", pd.NA).nunique() > 1
     shown = table[["trial", "state", *(["samples"] if several else [])]].copy()
     for parameter in study.space.parameters:
         shown[parameter.name] = [show(value) for value in table[parameter.name]]
-    for objective in study.sweep.objectives:
-        shown[objective.metric] = _numbers(table[objective.metric])
-    for metric in _beside(study):
-        ends = zip(_numbers(table[f"{metric}_low"]), _numbers(table[f"{metric}_high"]), strict=True)
+    for metric in (*(objective.metric for objective in study.sweep.objectives), *_beside(study)):
         shown[metric] = _numbers(table[metric])
-        shown["95 % interval" if "95 % interval" not in shown else f"of {metric}"] = [
-            f"{low} to {high}" if low and high else "" for low, high in ends
-        ]
+        ends = list(zip(*(_numbers(table[f"{metric}{end}"]) for end in ENDS), strict=True))
+        if any(all(pair) for pair in ends):
+            # Two spaces and more: names of columns differ, and a page shows one.
+            head = "95 % interval" + " " * sum(str(name).startswith("95 %") for name in shown)
+            shown[head] = [f"{low} to {high}" if low and high else "" for low, high in ends]
     shown["why not"] = table["reason"].fillna("").astype(str)
-    ranked = "Ordered by validation. What was measured on the test set stands beside it and ordered nothing."
-    sections = [SectionView("Leaderboard", "pieces", {"pieces": [views.table(shown, ranked, css="sortable")]})]
+    ranked = (
+        "Ordered by validation. What was measured on the test set stands beside it and ordered nothing. "
+        "A trial's number opens its report; a click on a heading sorts."
+    )
+    links = [
+        linked(str(trial), folder / run / "report.html", folder)
+        for trial, run in zip(table["trial"], table["run_dir"], strict=True)
+    ]
+    view = views.table(shown, ranked, css="sortable", drawings={"trial": links})
+    sections = [SectionView("Leaderboard", "pieces", {"pieces": [view]})]
     pieces: list[View] = []
     if not several and (shares := importances(study)):
         part = pd.DataFrame({"parameter": list(shares), "share of the spread": [fixed(v) for v in shares.values()]})
@@ -210,7 +220,7 @@ def _page(study: SweepStudy, table: pd.DataFrame, name: str, words: Sequence[str
         pieces.append(views.picture(_slices(study, drawn), whose, css=""))
     if pieces:
         sections.append(SectionView("What mattered", "pieces", {"pieces": pieces}))
-    return comparison_page("sweep", f"Sweep of {name}", f"Sweep of {name}", words, sections)
+    return comparison_page("sweep", f"Sweep of {name}", f"Sweep of {name}", words, sections, sorts=True)
 
 
 def _numbers(values: pd.Series) -> list[str]:

@@ -28,7 +28,7 @@ from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import Job, do_unit, failed_drop, finished_units, make_jobs
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
-from astrid_ml.reasons import mend
+from astrid_ml.reasons import mend, shortened
 from astrid_ml.temporaries import forget_orphans
 
 REPORT = "report.json"  # beside a dataset's bytes: times and hosts
@@ -286,7 +286,7 @@ def _run(
             if isinstance(result, ContractError) and all("error" in known for known in summaries.values()):
                 raise result  # code that has done no unit yet: the other units would fail of it too
             if isinstance(result, Exception):
-                result = {"id": jobs[position].unit.id, "error": in_words(result)[:500]}
+                result = {"id": jobs[position].unit.id, "error": shortened(in_words(result), 500)}
             check_owner(executor, jobs[position].unit.id, result)
             if "error" in result and not all(path.exists() for path in jobs[position].unit.inputs):
                 refuse_lost_files(raw, (path for job in jobs for path in job.unit.inputs))

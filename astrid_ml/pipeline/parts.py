@@ -24,6 +24,7 @@ from astrid_ml.pipeline.shards import Share, failed_of_shares, note_share, refus
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 from astrid_ml.temporaries import forget_orphans
 
 _OWN = re.compile(r"[0-9a-f]{24}\.")
@@ -146,6 +147,7 @@ def do_parts(
     roots: Sequence[Path] = (),
     progress: bool = True,
     forget: bool = True,
+    beside: Collection[str] = (),
 ) -> list[dict[str, Any] | Exception] | None:
     """Do all pieces that are not done, and give all results.
 
@@ -160,6 +162,7 @@ def do_parts(
         roots: files are known by their place below these.
         progress: show that it moves.
         forget: notes of pieces that are not among these go; False where they are some of more in this folder.
+        beside: marks of further pieces, whose notes stay.
 
     Returns:
         The result or the exception of each piece, in their order; None where a share is done and others are not here.
@@ -173,7 +176,7 @@ def do_parts(
     own = fingerprint(settings)
     jobs = [_job(work, part, folder, own, roots) for part in parts]
     if forget:
-        _forget_others(folder, jobs)
+        _forget_others(folder, {job.mark for job in jobs} | set(beside))
     results: dict[int, dict[str, Any] | Exception] = {}
     for position, job in enumerate(jobs):
         found = job.done()
@@ -195,6 +198,16 @@ def do_parts(
     return [results.get(n, ShardFailedError(failed.get(names[n], ""))) for n in range(len(jobs))]
 
 
+def all_done(parts: Sequence[Part], folder: Path, settings: Any, roots: Sequence[Path]) -> bool:
+    """Whether :func:`do_parts` would find all of these done."""
+    own = fingerprint(settings)
+    return all(_job(_nothing, part, folder, own, roots).done() is not None for part in parts)
+
+
+def _nothing(item: Any) -> tuple[dict[str, Any], Sequence[Path]]:
+    raise NotImplementedError(f"{item} is asked about, not done")
+
+
 def said_of_share(folder: Path, share: Share | None) -> dict[str, Any]:
     """What a command prints that did a share of its work: the share, and what failed of it.
 
@@ -213,12 +226,12 @@ class ShardFailedError(RuntimeError):
 
 def in_short(error: object) -> str:
     """One line on an exception, in words for the user."""
-    return (in_words(error) if isinstance(error, BaseException) else str(error))[:500]
+    return shortened(in_words(error) if isinstance(error, BaseException) else str(error), 500)
 
 
-def _forget_others(folder: Path, jobs: Sequence[PartJob]) -> None:
+def _forget_others(folder: Path, marks: Collection[str]) -> None:
     """Remove the notes of other settings and of files that have changed since: their results may be written over."""
-    kept = {job.note.name for job in jobs}
+    kept = {f"{mark}.json" for mark in marks}
     for path in (folder / PARTS).glob("*.json"):
         strange = path.name not in kept or not path.is_file()  # a folder cannot be written over
         if _NOTE.fullmatch(path.name) and strange:  # pieces may keep files of their own beside it

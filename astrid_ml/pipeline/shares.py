@@ -19,7 +19,7 @@ from astrid_ml.pipeline.shards import SHARDS, Share, failed_of_shares, note_shar
 from astrid_ml.pipeline.units import Job, do_unit, finished_units
 from astrid_ml.progress import Progress
 from astrid_ml.readable import in_words
-from astrid_ml.reasons import mend, only_limits
+from astrid_ml.reasons import mend, only_limits, shortened
 
 BY_SHARDS = "by_shards"  # key of a dataset's report.json: astrid publish joined it
 
@@ -65,7 +65,7 @@ def prepare_share(arguments: Mapping[str, Any], share: Share, executor: Executor
                     raise result
                 reason = in_words(result) if isinstance(result, Exception) else result.get("error")
                 if reason:
-                    failed.append(Drop(todo[position].unit.id, str(reason)[:500]))
+                    failed.append(Drop(todo[position].unit.id, shortened(str(reason), 500)))
                 shown.step()
         note_share(notes_of(made.target), share, failed)
         return ShareOutcome(len(todo) - len(failed), len(jobs) - len(todo), failed)

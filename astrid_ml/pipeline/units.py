@@ -20,6 +20,7 @@ from astrid_ml.pipeline.lock import Claim
 from astrid_ml.pipeline.machine import LOST, machine_fault
 from astrid_ml.pipeline.writer import DiskUnitWriter
 from astrid_ml.readable import in_words
+from astrid_ml.reasons import shortened
 
 MARK, RECORDS = "unit.json", "records.parquet"
 
@@ -203,7 +204,7 @@ def _named(fault: OSError, job: Job) -> OSError:
 def _failure(job: Job, error: Exception) -> dict[str, Any]:
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
-    reason = in_words(error)[:500]
+    reason = shortened(in_words(error), 500)
     if not isinstance(error, OSError | ValueError | EOFError | MemoryError | RecursionError | UserError):
         reason += f" (at {place})"  # perhaps a mistake of the code, not of the file
     return {"id": job.unit.id, "error": reason, "where": place}

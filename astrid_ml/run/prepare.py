@@ -13,13 +13,14 @@ from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.executors.contract import Executor
 from astrid_ml.executors.local import Serial
+from astrid_ml.found import is_simulated
 from astrid_ml.identity import lasting
 from astrid_ml.pipeline.engine import PrepareOutcome, plan_dataset, prepare_dataset
 from astrid_ml.pipeline.shards import Share, share_of
 from astrid_ml.pipeline.shares import ShareOutcome, prepare_share, publish_shares
 from astrid_ml.places import check_name
 from astrid_ml.run.parts import check_preparation, check_raw, kind_of_samples
-from astrid_ml.run.raw import is_simulated, raw_paths
+from astrid_ml.run.raw import artefacts_of, raw_paths
 
 
 def prepare(config: dict[str, Any], progress: bool = True) -> tuple[PreparedDataset, PrepareOutcome | None]:
@@ -122,7 +123,12 @@ def recorded(config: dict[str, Any]) -> dict[str, Any]:
     )
     raw = config["paths"]["raw"]
     paths = [] if raw is None else [Path(raw)] if isinstance(raw, str) else [Path(path) for path in raw]
-    return {**kept, "simulated": all(is_simulated(path) for path in paths)}
+    factors = artefacts_of(paths)
+    return {
+        **kept,
+        "simulated": all(is_simulated(path) for path in paths),
+        **({"artefacts": factors} if factors else {}),
+    }
 
 
 def kind_of(domain: str) -> str:

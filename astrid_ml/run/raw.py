@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ from astrid_ml.contracts.verbs import TellsSize
 from astrid_ml.errors import UserError
 from astrid_ml.files import whole_folder, write_json
 from astrid_ml.fingerprint import fingerprint
-from astrid_ml.found import SIMULATED, found
+from astrid_ml.found import SIMULATED, found, simulation_mark
 
-DEEPEST = 3  # folders above a file in which the note of a simulation is looked for
 SETS = 3  # train, val, test
 
 
@@ -119,7 +119,8 @@ def mark_simulated(folder: Path, seed: int, summary: dict[str, Any]) -> None:
     write_json(folder / SIMULATED, {"seed": seed, **summary})
 
 
-def is_simulated(path: Path) -> bool:
-    """Whether a raw file, or a folder of them, is a simulator's: its mark lies there or up to three folders above."""
-    place = path.absolute()
-    return any((folder / SIMULATED).is_file() for folder in (place, *list(place.parents)[:DEEPEST]))
+def artefacts_of(paths: Sequence[Path]) -> list[float]:
+    """By which factors simulators multiplied the artefacts of these files, each once; of others nothing is known."""
+    marks = {mark for path in paths if (mark := simulation_mark(path)) is not None}
+    said = [json.loads(mark.read_text() or "{}").get("artefacts") for mark in sorted(marks)]
+    return sorted({float(factor) for factor in said if isinstance(factor, int | float)})

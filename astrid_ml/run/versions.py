@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 
+from astrid_ml import __version__
 from astrid_ml.installed import sound
 
 PACKAGES = (
-    "astrid-ml",
     "torch",
     "pytorch-lightning",
     "torchmetrics",
@@ -22,7 +22,8 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Package -> version, with Python's own and those of plugins; a package that is absent is left out."""
-    out = {"python": platform.python_version()}
+    # Our own version is that of the code which runs: what an editable install once noted may be older.
+    out = {"python": platform.python_version(), "astrid-ml": __version__}
     for name in PACKAGES:
         try:
             out[name] = importlib.metadata.version(name)

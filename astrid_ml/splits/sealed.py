@@ -2,12 +2,15 @@
 
 Which groups are sealed follows from their names alone: another seed, another split of groups or more data seal the
 same ones. They are kept beside the dataset, ``<dataset>-splits/sealed.parquet``, with a file for each time that they
-were evaluated.
+were evaluated. Each time is noted beside the checkpoint too, ``<checkpoint>-openings``, with hashes of some of the
+samples: so a copy of the dataset, or a part of it, does not look unseen to the same checkpoint. A copy of both, or a
+checkpoint that was trained anew on a copy, knows nothing of what was done elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +29,7 @@ from astrid_ml.table_files import read_parquet, write_table
 from astrid_ml.types import Folds, Mask
 
 TABLE, OPENINGS = "sealed.parquet", "openings"
+SKETCH = 1000  # hashes of samples in a note: the smallest, so that copies and parts of one set share some
 
 
 def sealed_units(units: Coded, share: float) -> Mask:
@@ -76,9 +80,13 @@ class Seal:
 
     Args:
         dataset: its folder.
+        checkpoint: file of the model that is to judge, which has notes of its own; None for none.
+        samples: ids of the sealed samples that it is to judge.
     """
 
     dataset: Path
+    checkpoint: Path | None = None
+    samples: Sequence[str] = ()
 
     @property
     def folder(self) -> Path:
@@ -97,14 +105,17 @@ class Seal:
         Raises:
             UserError: a note of one is damaged: nobody knows any more how often it was.
         """
-        paths = sorted(self.folder.glob(f"{OPENINGS}/*.json"))
-        try:
-            return [read_note(path) for path in paths]
-        except ValueError as error:
-            fix = f"restore {self.folder / OPENINGS} from a copy"
-            raise UserError(
-                "whole notes of each evaluation", f"{len(paths)} notes, one damaged: {error}", fix
-            ) from error
+        own = _notes(self.folder / OPENINGS)
+        known = {note.get("key") for note in own}
+        beside = [] if self._beside is None else _notes(self._beside)
+        ours = set(hashes(self.samples)) if beside else set()
+        others = [note for note in beside if note.get("key") not in known and ours & set(note.get("hashes") or [])]
+        return sorted([*own, *others], key=lambda note: str(note.get("time")))
+
+    @property
+    def _beside(self) -> Path | None:
+        """Where the checkpoint's notes stand."""
+        return None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.name}-{OPENINGS}")
 
     @property
     def share(self) -> float:
@@ -155,18 +166,31 @@ class Seal:
             again: it was opened before, and that is accepted.
 
         Returns:
-            ``opening`` (from 1), ``first`` (when it was opened first) and the facts.
+            ``opening`` (from 1), ``first`` (when it was opened first), ``elsewhere`` (how many of the earlier ones this
+            dataset does not know of), ``noted`` (whether the checkpoint's folder took the note) and the facts.
         """
         self.refuse_second(again)
-        before = self.openings
+        before, own = self.openings, _notes(self.folder / OPENINGS)
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        number = len(before) + 1
+        number, place = len(before) + 1, len(own) + 1
         content = {"opening": number, "time": now, "first": before[0]["time"] if before else now, **facts}
+        content |= {"key": secrets.token_hex(8), "elsewhere": len(before) - len(own)}
         (self.folder / OPENINGS).mkdir(parents=True, exist_ok=True)
-        while not write_new_json(self.folder / OPENINGS / f"{number:04d}.json", content):
-            number += 1
-            content["opening"] = number
-        return content
+        while not write_new_json(self.folder / OPENINGS / f"{place:04d}.json", content):
+            place += 1
+            content["opening"] += 1
+        return {**content, "noted": self._note_beside(content)}
+
+    def _note_beside(self, content: dict[str, Any]) -> bool:
+        """Leave the note with the checkpoint; false where its folder takes none."""
+        if self._beside is None:
+            return False
+        sketch = sorted(hashes(self.samples))[:SKETCH]
+        try:
+            self._beside.mkdir(exist_ok=True)
+            return write_new_json(self._beside / f"{content['key']}.json", {**content, "hashes": sketch})
+        except OSError:
+            return False
 
     def refuse_second(self, again: bool) -> None:
         """A set that was looked at is no longer unseen.
@@ -182,3 +206,22 @@ class Seal:
                 f"for {before[0].get('checkpoint', 'a checkpoint')}",
                 "take the result of then; or reopen=true, which is counted and said in the report",
             )
+
+
+def hashes(names: Sequence[str]) -> list[str]:
+    """A hash of each sample's name, whatever mark its simulation left."""
+    return [hashlib.blake2b(unmarked(str(name)).encode(), digest_size=8).hexdigest() for name in names]
+
+
+def _notes(folder: Path) -> list[dict[str, Any]]:
+    """Of evaluations, the first first.
+
+    Raises:
+        UserError: one is damaged: nobody knows any more how often it was.
+    """
+    paths = sorted(folder.glob("*.json"))
+    try:
+        return [read_note(path) for path in paths]
+    except ValueError as error:
+        got = f"{len(paths)} notes, one damaged: {error}"
+        raise UserError("whole notes of each evaluation", got, f"restore {folder} from a copy") from error

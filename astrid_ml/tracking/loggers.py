@@ -21,6 +21,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
+from astrid_ml.reasons import shortened
 from astrid_ml.tracking.logged import Ids, Journal, Points, held
 
 KNOWN = ("csv", "tensorboard", "wandb", "mlflow")
@@ -58,7 +59,7 @@ class SafeLogger(Logger):
         try:
             return action()
         except Exception as error:  # whatever a tracker raises, the run goes on
-            self.broken = f"{type(error).__name__}: {error}"[:300]
+            self.broken = shortened(f"{type(error).__name__}: {error}", 300)
             print(f"warning: the tracker {self.kind} is dropped, the run goes on ({self.broken})", file=sys.stderr)
             return None
 
@@ -163,7 +164,7 @@ def _safely(kind: str, config: Mapping[str, Any], folder: Path, name: str) -> Sa
         return SafeLogger(made, kind, Journal(folder / f"{kind}.logged"))
     except Exception as error:  # no write access, no network: the run goes on without it
         dropped = SafeLogger(DummyLogger(), kind)
-        dropped.broken = f"{type(error).__name__}: {error}"[:300]
+        dropped.broken = shortened(f"{type(error).__name__}: {error}", 300)
         print(f"warning: the tracker {kind} could not start, the run goes on ({dropped.broken})", file=sys.stderr)
         return dropped
 

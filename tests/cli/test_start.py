@@ -16,7 +16,7 @@ import pytest
 from astrid_ml.build import conf_folder
 from astrid_ml.cli.main import announce, run
 from astrid_ml.cli.verbs.catalogue import all_verbs
-from astrid_ml.start import importing
+from astrid_ml.start import SPINS, importing
 
 TORCH = {"torch", "pytorch_lightning", "torchmetrics"}
 PICTURES = {"matplotlib", "photutils", "mlcroissant", "sklearn", "wandb", "tensorboard"}
@@ -267,3 +267,19 @@ def test_what_waits_to_be_freed_is_kept_at_the_start_alone(at_start: bool) -> No
 def test_a_command_gives_the_collector_back(place: Path) -> None:
     assert run(["fsck", "input=nothing_there"]) == 2
     assert gc.isenabled()
+
+
+def test_threads_give_way_to_other_programs_unless_the_user_says_how_they_wait() -> None:
+    asked = (
+        "import os; from astrid_ml.cli.main import main\ntry: main(['--version'])\nfinally: print(os.environ.get({!r}))"
+    )
+    free = {name: text for name, text in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+
+    def of(name: str, **given: str) -> str:
+        words = [sys.executable, "-c", asked.format(name)]
+        done = subprocess.run(words, env={**free, **given}, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()[-1]
+
+    assert of("GOMP_SPINCOUNT") == SPINS
+    assert of("GOMP_SPINCOUNT", GOMP_SPINCOUNT="7") == "7"
+    assert of("GOMP_SPINCOUNT", OMP_WAIT_POLICY="ACTIVE") == "None"

@@ -86,6 +86,8 @@ def test_balance_touches_training_only(dataset: PreparedDataset) -> None:
     labels = dataset.index["label"].to_numpy(dtype=int)
     assert np.bincount(labels[under.rows["train"]]).tolist() == [np.bincount(labels[plain.rows["train"]])[1]] * 2
     assert np.array_equal(under.rows["test"], plain.rows["test"])
+    for data in (under, over):  # baselines and the domain's ranges are of the fold, not of what the network draws
+        assert np.array_equal(data.training_fold, plain.rows["train"])
     drawn = torch.cat([batch["y"] for _ in range(5) for batch in over.train_dataloader()])
     assert 0.35 < float(drawn.mean()) < 0.65
     with pytest.raises(UserError, match="balance"):

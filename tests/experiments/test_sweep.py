@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -67,8 +68,10 @@ class Trainings:
                 time.sleep(0.02)
             if (folder / PRUNED).is_file():
                 return INTERRUPTED
-        metrics = {"val/aucpr": score, "test/aucpr": 1 - score, "test/aucpr_low": 0.1, "test/aucpr_high": 0.9}
+        ends = {"val/aucpr_low": score - 0.05, "val/aucpr_high": score + 0.05}
+        metrics = {"val/aucpr": score, **ends, "test/aucpr": 1 - score, "test/aucpr_low": 0.1, "test/aucpr_high": 0.9}
         (folder / "run" / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "run" / "report.html").write_text("report")
         record = {"status": "done", "cost": {"fit_seconds": 10.0 + wanted.number}}
         (folder / "run" / "run.json").write_text(json.dumps(record))
         with self.lock:
@@ -111,6 +114,11 @@ def test_trials_are_ordered_by_validation_and_the_best_is_an_experiment(training
     assert best["optimizer"] == {"lr": table["optimizer.lr"][0]} and best["trainer"] == {"max_epochs": 3}
     page = (tmp_path / "sweep.html").read_text()
     assert "stands beside it and ordered nothing" in page and "optimizer.lr" in page and "data:image/png" in page
+    assert np.allclose(table["val/aucpr_high"] - table["val/aucpr_low"], 0.1)
+    first = table.iloc[0]
+    assert f"{first['val/aucpr_low']:.3f} to {first['val/aucpr_high']:.3f}" in page
+    assert f'<a href="./trials/{first["trial"]}/run/report.html">{first["trial"]}</a>' in page
+    assert "table.sortable" in page and "script-src 'unsafe-inline'" in page  # its headings sort
 
 
 @pytest.mark.parametrize("sampler", ["random", "sobol"])

@@ -8,7 +8,8 @@ import pytest
 
 from astrid_ml.cli.main import run
 from astrid_ml.errors import UserError
-from astrid_ml.footprint import footprint, inner_folder
+from astrid_ml.footprint import footprint, inner_folder, pass_on_mark
+from astrid_ml.found import SIMULATED, is_simulated
 
 
 def test_what_was_there_or_holds_something_stays(tmp_path: Path) -> None:
@@ -85,3 +86,14 @@ def test_a_commands_own_folder_is_no_link_and_no_file(way: str, tmp_path: Path) 
     with pytest.raises(UserError, match=f"parts in the folder of the results.*To fix it: remove {path}"):
         inner_folder(tmp_path / "out", "parts")
     assert inner_folder(tmp_path / "new", "parts").is_dir() and not (tmp_path / "nowhere").exists()
+
+
+def test_what_is_made_of_simulated_files_alone_has_their_mark(tmp_path: Path) -> None:
+    """Case: a simulation that was converted passed for the sky, and a model of it for one of real curves."""
+    simulated, real, out = tmp_path / "sim", tmp_path / "real", tmp_path / "out"
+    for folder in (simulated, real, out):
+        folder.mkdir()
+    (simulated / SIMULATED).touch()
+    for inputs, marked in (([simulated], True), ([simulated, real], False), ([simulated], True), ([], False)):
+        pass_on_mark(inputs, out)
+        assert is_simulated(out / "objects" / "part-00000.parquet") == marked

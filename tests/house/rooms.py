@@ -7,6 +7,7 @@ HOUSE = (
     # ground: knows nothing of ours
     "errors",
     "printable",
+    "reasons",
     "places",
     "nearest",
     "typed_values",
@@ -22,7 +23,6 @@ HOUSE = (
     "sky",
     "missions",
     "stats",
-    "reasons",
     "days",
     "apart",
     "inflating",

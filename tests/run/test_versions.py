@@ -21,9 +21,9 @@ def test_they_are_what_the_packages_say_of_themselves() -> None:
     assert found["pandas"] == pd.__version__
     assert found["torch"].split("+")[0] == str(torch.__version__).split("+")[0]
     assert found["astrid-ml"] == __version__
-    assert set(found) <= {"python", *PACKAGES}
+    assert set(found) <= {"python", "astrid-ml", *PACKAGES}
 
 
 def test_what_is_absent_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PACKAGES", ("no-such-package", "numpy"))
-    assert list(versions()) == ["python", "numpy"]
+    assert list(versions()) == ["python", "astrid-ml", "numpy"]

@@ -94,8 +94,8 @@ def command(cfg: Any) -> int:
         print(printable(f"  dropped {number}: {reason}"))
     if report["scored"] and not report["calibrated"]:
         print("  probability is null in all rows: the checkpoint was not calibrated; decision is by the score")
-    if report["domain"]["words"]:
-        print(printable(f"  {report['domain']['words']}"))
+    for words in filter(None, (report["domain"]["words"], report["domain"]["set_words"])):
+        print(printable(f"  {words}"))
     if len(reasons) > MOST_REASONS:
         rest = sum(number for _, number in reasons[MOST_REASONS:])
         print(f"  dropped {rest}: {len(reasons) - MOST_REASONS} other reasons")

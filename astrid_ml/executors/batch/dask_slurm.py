@@ -16,6 +16,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.executors.batch.gone import GoneError
 from astrid_ml.executors.batch.slurm import ASKING, SUBMITTING, UP, SilentError, answer_of, refused
 from astrid_ml.files import write_text
+from astrid_ml.reasons import shortened
 from astrid_ml.temporaries import forget_orphans, temporary_for
 
 ASKED = 5.0  # seconds between two questions to SLURM
@@ -115,7 +116,7 @@ class SlurmWorkers:
         texts = [path.read_text("utf-8", "replace") for path in sorted(self.logs.glob("*.err"))]
         lines = [line for text in texts for line in text.splitlines()]
         said = [line.strip() for line in lines if line.strip()]
-        return f" ({said[-1][:200]})" if said else ""
+        return f" ({shortened(said[-1], 200)})" if said else ""
 
 
 def _certificates(folder: Path) -> Any:

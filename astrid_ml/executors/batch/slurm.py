@@ -11,6 +11,7 @@ from typing import Any
 from astrid_ml.errors import UserError
 from astrid_ml.nearest import nearest
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 SUBMITTING, ASKING = 60.0, 10.0  # seconds in which sbatch, and a program that is asked for states, must answer
 UP = "look whether SLURM answers you at all (sinfo)"
@@ -150,4 +151,4 @@ def _words(content: bytes) -> str:
     """The line of a program's answer that says most: the one of an error, else the last one."""
     lines = [line.strip() for line in content.decode("utf-8", "replace").splitlines() if line.strip()]
     told = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
-    return printable(told)[:200]
+    return shortened(printable(told), 200)

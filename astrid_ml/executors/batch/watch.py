@@ -11,6 +11,7 @@ from typing import Any
 
 from astrid_ml.executors.batch.slurm import SilentError, answer_of, states_of
 from astrid_ml.printable import printable
+from astrid_ml.reasons import shortened
 
 PAUSE = 0.2  # seconds between two looks at the results
 ASKED = 10.0  # seconds between two questions to SLURM
@@ -115,7 +116,7 @@ class JobWatch:
         states = sorted({printable(state) for state in self.states.values()})
         said = [f"SLURM says {', '.join(states)}"] if states else []
         said += [self.silent or "SLURM knows nothing of them"] if self.asks and not states else []
-        return ": ".join([*said, *([lines[-1][:200]] if lines else [])]) or "no word"
+        return ": ".join([*said, *([shortened(lines[-1], 200)] if lines else [])]) or "no word"
 
     @staticmethod
     def _plain(state: str) -> str:

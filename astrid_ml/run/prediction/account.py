@@ -11,6 +11,7 @@ from typing import Any
 from astrid_ml.reasons import in_words, mend
 from astrid_ml.run.prediction.drops import NAMED, NamedDrops
 from astrid_ml.run.prediction.scoring import AGAIN
+from astrid_ml.validity.spread import Counts, added
 
 
 @dataclass
@@ -30,6 +31,7 @@ class PredictionAccount:
             undo it.
         domain: rows inside and outside the domain of validity, and not measured.
         outside_because: reason -> rows.
+        spread: how the numbers of the samples are spread; see :func:`astrid_ml.validity.spread.counts_of`.
     """
 
     units: int = 0
@@ -43,6 +45,7 @@ class PredictionAccount:
     against_normalisation: Counter[str] = field(default_factory=Counter)
     domain: Counter[str] = field(default_factory=Counter)
     outside_because: Counter[str] = field(default_factory=Counter)
+    spread: Counts = field(default_factory=dict)
 
     def fail(self, unit: str, reason: str) -> None:
         """Name a unit that has no result."""
@@ -61,6 +64,7 @@ class PredictionAccount:
         told = dict(result.get("domain") or {})
         self.outside_because.update(told.pop("because", {}))
         self.domain.update(told)
+        self.spread = added(self.spread, result.get("spread", {}))
         self.against_sky_named += result.get("against_sky_named", [])[: NAMED - len(self.against_sky_named)]
 
     def repeat(self, number: int) -> None:

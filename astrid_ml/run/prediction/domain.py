@@ -17,7 +17,7 @@ from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Embeds, EmbedsBatches
 from astrid_ml.contracts.told import TellsFacts
 from astrid_ml.evaluation.sets.conformal import COLUMN as SETS
-from astrid_ml.run.raw import is_simulated
+from astrid_ml.found import is_simulated
 from astrid_ml.types import Floats, Ints, Mask
 from astrid_ml.validity.appearance import appearance_of, blank, fit_appearance, is_image, strangeness_of
 from astrid_ml.validity.density import KEPT, distances_of, fit_density
@@ -32,6 +32,7 @@ from astrid_ml.validity.domain import (
     is_measured,
     judged,
 )
+from astrid_ml.validity.spread import CLASS, MISSION, Counts, counts_of, fit_spread
 
 if TYPE_CHECKING:
     from astrid_ml.checkpoint.load import LoadedModel
@@ -123,7 +124,13 @@ def _known(task: object, network: object, batch: dict[str, Any]) -> Any:
 
 
 def fit_validity(
-    task: object, data: Any, source: SampleSource, folds: Sequence[Ints], sky: str | None, simulated: bool | None
+    task: object,
+    data: Any,
+    source: SampleSource,
+    folds: Sequence[Ints],
+    sky: str | None,
+    simulated: bool | None,
+    drawn: Ints | None = None,
 ) -> dict[str, Any]:
     """The domain that a checkpoint keeps.
 
@@ -134,33 +141,44 @@ def fit_validity(
         folds: positions of training and of validation.
         sky: convention of the stamps.
         simulated: whether a simulator made them.
+        drawn: of training those that the network saw; the densities are theirs, else the rarer class would be lost.
     """
-    random = np.random.default_rng(0)
-    train, val = folds
+    random, (train, val) = np.random.default_rng(0), folds
     table = facts_of(source, np.concatenate([train, val]), data, training=True)
     if "detector" in table and set(table["detector"][len(train) :].dropna()) - set(table["detector"][: len(train)]):
         table = table.drop(columns="detector")  # held out by detector: it is to work on others
-    some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (train, val)]
+    learned_from = train if drawn is None else np.unique(drawn)
+    some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (learned_from, val)]
     first, second = (seen_by(task, data, source, rows) for rows in some)
     density = None if first.known is None or second.known is None else fit_density(first.known, second.known)
     looks = None if first.looks is None or second.looks is None else fit_appearance(first.looks, second.looks)
-    novelty = fitted_novelty(task, data, source, (train, val))
-    return fit_domain(Facts(table, simulated), density, sky, looks, novelty)
+    novelty = fitted_novelty(task, data, source, (learned_from, val))
+    told = rows_of(source, some[1], [MISSION, CLASS]).reset_index(drop=True)
+    plain = table.drop(columns=CLASS, errors="ignore").join(
+        rows_of(source, np.concatenate([train, val]), [CLASS]).reset_index(drop=True)
+    )
+    learned = told.assign(**_distances({"density": density, "appearance": looks}, second))
+    spread = fit_spread([plain, learned])
+    return fit_domain(Facts(table, simulated), density, sky, looks, novelty, spread)
+
+
+def _distances(validity: Mapping[str, Any], seen: Seen) -> dict[str, Floats]:
+    """How far samples lie from those of training, by the names of ``Facts``, each where it can be told."""
+    density, looks = validity["density"], validity.get("appearance")
+    out = {}
+    if density is not None and seen.known is not None:
+        out["distance"] = distances_of(density, seen.known)
+    if looks is not None and seen.looks is not None:
+        out["strangeness"] = strangeness_of(looks, seen.looks)
+    return out
 
 
 def domain_of(
     model: LoadedModel, source: SampleSource, rows: Ints, simulated: bool | None, other_sky: Collection[str] = ()
 ) -> pd.DataFrame:
-    """``in_domain`` and ``outside_because`` of samples, a row for each position.
-
-    Args:
-        model: a loaded checkpoint.
-        source: the samples.
-        rows: positions in its index.
-        simulated: whether a simulator made them; None where nobody knows.
-        other_sky: ids of stamps whose sky is not as training's was.
-    """
-    return domain_of_rows(model.record.validity, (model.tasks[0], model.datamodule), source, rows, simulated, other_sky)
+    """``in_domain`` and ``outside_because`` of samples, a row for each position; see :func:`measured`."""
+    asked = (model.tasks[0], model.datamodule)
+    return domain_of_rows(model.record.validity, asked, source, rows, simulated, other_sky)
 
 
 def domain_of_rows(
@@ -171,26 +189,42 @@ def domain_of_rows(
     simulated: bool | None,
     other_sky: Collection[str] = (),
 ) -> pd.DataFrame:
-    """The same for a task and a datamodule, as a training has them.
+    """The same for a task and a datamodule, as a training has them; see :func:`measured`."""
+    return judged(validity, measured(validity, asked, source, rows, simulated, other_sky))
+
+
+def measured(
+    validity: Mapping[str, Any] | None,
+    asked: tuple[object, Any],
+    source: SampleSource,
+    rows: Ints,
+    simulated: bool | None,
+    other_sky: Collection[str] = (),
+) -> Facts:
+    """What decides whether samples lie in the domain.
 
     Args:
         validity: of the record.
         asked: the task and the datamodule.
         source: the samples.
         rows: positions in its index.
-        simulated: see :func:`domain_of`.
-        other_sky: see :func:`domain_of`.
+        simulated: whether a simulator made them; None where nobody knows.
+        other_sky: ids of stamps whose sky is not as training's was.
     """
-    table, distance, strangeness, sky = facts_of(source, rows, asked[1]), None, None, None
-    seen = Seen()
+    table, sky, seen, far = facts_of(source, rows, asked[1]), None, Seen(), dict[str, Floats]()
     if validity is not None and is_measured(validity):
-        density, looks = validity["density"], validity.get("appearance")
-        seen = seen_by(*asked, source, rows, ask=density is not None)
-        distance = None if density is None or seen.known is None else distances_of(density, seen.known)
-        strangeness = None if looks is None or seen.looks is None else strangeness_of(looks, seen.looks)
+        seen = seen_by(*asked, source, rows, ask=validity["density"] is not None)
+        far = _distances(validity, seen)
     if other_sky:
         sky = rows_of(source, rows, ["id"])["id"].astype(str).isin(set(other_sky)).to_numpy(dtype=bool)
-    return judged(validity, Facts(table, simulated, sky, distance, strangeness, seen.blank))
+    return Facts(table, simulated, sky, far.get("distance"), far.get("strangeness"), seen.blank)
+
+
+def spread_in(validity: Mapping[str, Any] | None, facts: Facts) -> Counts:
+    """How the numbers of samples are spread, for the comparison of the whole set."""
+    far = {"distance": facts.distance, "strangeness": facts.strangeness}
+    table = facts.table.assign(**{name: values for name, values in far.items() if values is not None})
+    return counts_of((validity or {}).get("spread"), table)
 
 
 def beside(table: pd.DataFrame, found: pd.DataFrame, at: Ints) -> pd.DataFrame:
@@ -260,6 +294,8 @@ def said(counts: Mapping[str, Any], allow_outside: bool, probabilities: bool = T
         return ""
     first = sorted(counts["because"].items(), key=lambda item: -item[1])[:3]
     because = "; ".join(f"{reason}: {count:,}" for reason, count in first)
+    if more := len(counts["because"]) - len(first):
+        because += f"; and {more} more {'reason' if more == 1 else 'reasons'}"
     text = f"{counts['outside']:,} of {total:,} samples lie outside the domain of validity ({because})"
     if not probabilities:
         return f"{text}; do not trust their scores"
@@ -292,6 +328,21 @@ def simulated_of(meta: Mapping[str, Any]) -> bool | None:
     """Whether a dataset is made of simulated files, by its ``dataset.json``; None of one of an earlier version."""
     found = (meta.get("config") or {}).get("simulated")
     return found if isinstance(found, bool) else None
+
+
+def artefacts_of_dataset(meta: Mapping[str, Any]) -> list[float]:
+    """By which factors a simulator multiplied artefacts, by ``dataset.json``; empty where none made the files.
+
+    Example:
+        >>> simulate = {"simulate": {"artefacts": 12}}
+        >>> [artefacts_of_dataset({"config": {**simulate, "simulated": made}}) for made in (True, False)]
+        [[12.0], []]
+    """
+    if simulated_of(meta) is False:
+        return []
+    config = meta.get("config") or {}
+    found = config.get("artefacts") or [(config.get("simulate") or {}).get("artefacts")]
+    return [float(factor) for factor in found if isinstance(factor, int | float) and not isinstance(factor, bool)]
 
 
 def simulated_files(paths: Sequence[Path]) -> bool:

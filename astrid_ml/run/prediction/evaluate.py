@@ -32,7 +32,15 @@ from astrid_ml.run.headline import headline
 from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
 from astrid_ml.run.prediction.baselines import with_baselines
-from astrid_ml.run.prediction.domain import beside, counted, domain_of, domain_record, simulated_of, without_outside
+from astrid_ml.run.prediction.domain import (
+    artefacts_of_dataset,
+    beside,
+    counted,
+    domain_of,
+    domain_record,
+    simulated_of,
+    without_outside,
+)
 from astrid_ml.run.prediction.sealed import Asked, usable_rows
 from astrid_ml.types import Ints
 from astrid_ml.validity.drift import drift_table
@@ -79,7 +87,7 @@ def evaluate(
     config = with_prevalence(model.record.config, asked.prevalence)
     judge, fitted = build(config["evaluation"], trust), settled_calibration(config, model.record.calibration, trust)
     predictions, words, of_members = scored_rows(model, dataset, rows, judge, asked)
-    opened = asked.open(dataset, ckpt_path, len(rows))
+    opened = asked.open(dataset, ckpt_path, rows)
     # Of held-out rows of the training dataset the probability is what was measured: it stays.
     own = dataset.fingerprint == model.record.dataset_fingerprint
     allowed = asked.allow_outside or own
@@ -204,6 +212,7 @@ def evaluation_record(
             "fingerprint": dataset.fingerprint,
             "domain": dataset.meta.get("domain"),
             "simulated": simulated_of(dataset.meta),
+            "artefacts": artefacts_of_dataset(dataset.meta),
             "counts": {**(dataset.meta.get("counts") or {}), **account},
             "drops_by_reason": dataset.meta.get("drops_by_reason"),
             "failed": dataset.meta.get("failed"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from astrid_ml.contracts.pipeline import SampleSource
 from astrid_ml.contracts.scoring import Draws
+from astrid_ml.report.contact_sheet import stamp_caption, write_contact_sheet
 from astrid_ml.types import Floats
 
 OUTSIDE = "outside the domain of validity"
@@ -98,8 +99,8 @@ class Extremes:
                 shown = "score" if kind == OUTSIDE else on
                 if len(chosen):
                     for row, png in zip(chosen, datamodule.draw(source, chosen), strict=False):
-                        name, value = str(scored["id"].iloc[row]), float(scored[shown].iloc[row])
-                        new.append(Candidate(kind, float(key[row]), name, f"{name}\n{shown} {value:.4f}", png))
+                        told = scored.iloc[row].to_dict()
+                        new.append(Candidate(kind, float(key[row]), str(told["id"]), stamp_caption(told, shown), png))
         self._hold(new)
         return pd.DataFrame(new, columns=list(Candidate._fields))
 
@@ -134,6 +135,4 @@ class Extremes:
         """
         rows = {kind: [(each.caption, each.png) for each in held] for kind, held in self.held.items() if held}
         if rows:
-            from astrid_ml.report.contact_sheet import write_contact_sheet
-
             write_contact_sheet(path, rows, channels)

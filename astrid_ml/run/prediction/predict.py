@@ -6,7 +6,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from astrid_ml.pipeline.publish import with_units
 from astrid_ml.pipeline.shards import Share, failed_of_shares
 from astrid_ml.pipeline.streams import chunked
 from astrid_ml.pipeline.units import portable
+from astrid_ml.reasons import shortened
 from astrid_ml.run.prediction.account import PredictionAccount
 from astrid_ml.run.prediction.assumed import settled_calibration
 from astrid_ml.run.prediction.domain import said
@@ -38,8 +39,9 @@ from astrid_ml.run.prediction.repeats import Repeats, ids_before, read_part
 from astrid_ml.run.prediction.scoring import PartFiles, ScoreUnit, Scoring, UnitToScore, UnscorableError
 from astrid_ml.table_files import TableWriter
 from astrid_ml.validity.domain import is_measured
+from astrid_ml.validity.spread import apart, said_of_set
 
-FORM = 2  # of what each unit leaves: raised when it is other files
+FORM = 3  # of what each unit leaves: raised when it is other files
 GROUP = 10_000  # rows that are gathered into a group of the file: small units would make it slow to open
 Result = dict[str, Any] | Exception
 
@@ -124,6 +126,10 @@ def predict_files(scoring: Scoring, record: Record, reader: Reader, place: Workp
     joining.extremes.draw(folder / "contact_sheet.png", tuple(reader.pipeline.describe().get("channels", ())))
     report = {**_of_model(scoring, record, reader), **joining.account.summary()}
     report["domain"]["words"] = said(report["domain"], scoring.allow_outside, record.calibrated)
+    known = record.validity or {}
+    found = apart(known.get("spread"), joining.account.spread)
+    words = said_of_set(known.get("simulated"), found)
+    report["domain"] |= {"as_a_set": [asdict(each) for each in found], "set_words": words}
     write_json(folder / "report.json", report)
     forget_other_parts(folder, {part.item.mark for part in parts})
     return report
@@ -198,7 +204,9 @@ class Joining:
                 if rows:
                     self.writer.write(table)
             except pa.ArrowException as error:
-                self.account.fail(unit.id, f"its columns are not of the kinds of the first file's: {error}"[:500])
+                self.account.fail(
+                    unit.id, shortened(f"its columns are not of the kinds of the first file's: {error}", 500)
+                )
                 return
         self.account.add(result)
         self.account.repeat(len(again))

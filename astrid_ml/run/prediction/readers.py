@@ -15,6 +15,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.found import found, none_in
 from astrid_ml.identity import current
 from astrid_ml.pipeline.contract import units_of_plan
+from astrid_ml.reasons import shortened
 from astrid_ml.run.parts import kind_of_samples
 from astrid_ml.values import fields_of
 
@@ -129,7 +130,7 @@ def choose_reader(
         _refuse(refused.get(order[0]), others, raw, reads)
     raise UserError(
         "raw files that one of the readers knows",
-        "; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))])[:600],
+        shortened("; ".join([nothing, *(reason for reason in reasons if not _says_nothing(reason, nothing))]), 600),
         f"give files of one of the kinds {', '.join(known)}; reader=NAME forces one"
         if reader_of(wanted) == "auto"
         else "leave out reader=, and the kind of the files is found",
@@ -148,9 +149,9 @@ def _refuse(mine: UserError | None, others: Sequence[str], raw: Sequence[Path], 
     if others:
         kinds = " or ".join(reads)
         raise UserError(
-            f"raw files of {kinds}, which this checkpoint scores" + (f": {own.expected}" if own else ""),
+            f"raw files of {kinds}, which this checkpoint scores" + (f": {mine.expected}" if mine else ""),
             "; ".join([", ".join(map(found, raw[:3])), *([own.got] if own else []), " or ".join(others)]),
-            (f"if they hold {kinds}, {own.fix}; " if own else "")
+            (f"if they hold {kinds}, {mine.fix}; " if mine else "")
             + "give a checkpoint that was trained on such samples, or other files",
         )
 

@@ -21,11 +21,13 @@ from astrid_ml.pipeline.contract import process
 from astrid_ml.pipeline.parts import PARTS, RefusedError
 from astrid_ml.pipeline.units import state_of
 from astrid_ml.pipeline.writer import MemoryUnitWriter
-from astrid_ml.run.prediction.domain import beside, counted, domain_of, simulated_files, without_outside
+from astrid_ml.run.prediction.domain import beside, counted, measured, simulated_files, spread_in, without_outside
 from astrid_ml.run.prediction.drops import table_of
 from astrid_ml.run.prediction.extremes import Extremes
 from astrid_ml.run.prediction.sky import MOST, against_normalisation, against_sky
 from astrid_ml.table_files import write_table
+from astrid_ml.validity.domain import judged
+from astrid_ml.validity.spread import Counts
 
 if TYPE_CHECKING:
     from astrid_ml.checkpoint.load import LoadedModel
@@ -141,8 +143,8 @@ class ScoreUnit:
         Returns:
             ``scored`` rows, ``dropped`` (reason -> number), ``counts`` of the pipeline, and how many stamps have
             another sky than the checkpoint's (``against_sky``, with the first of them by name) or were normalised
-            before in a way that its channels do not undo (``against_normalisation``, by kind); and the files that hold
-            scores, pictures and what was dropped, each where there is any.
+            before in a way that its channels do not undo (``against_normalisation``, by kind), and how their numbers
+            are ``spread``; and the files that hold scores, pictures and what was dropped, each where there is any.
 
         Raises:
             RefusedError: the checkpoint cannot be loaded.
@@ -161,9 +163,10 @@ class ScoreUnit:
             source, repeated = once_each(source)
             contradicted = against_sky(model.record, source)
             simulated = simulated_files(item.unit.inputs)
-            scored = scores_of(model, judge, source, item.unit.id)
+            scored, spread = scores_of(model, judge, source, item.unit.id), Counts()
             if len(scored):
-                scored = with_domain(model, scored, source, simulated, [str(named["id"]) for named in contradicted])
+                strange = [str(named["id"]) for named in contradicted]
+                scored, spread = with_domain(model, scored, source, simulated, strange)
                 scored = without_outside(scored, self.scoring.allow_outside)
             normalised = against_normalisation(model.record, source)
         files, written = PartFiles(self.folder, item.mark), []
@@ -177,7 +180,7 @@ class ScoreUnit:
             written += self._draw(model, scored, source, files)
         dropped = reasons_of(drops)
         sky = {"against_sky": len(contradicted), "against_sky_named": contradicted[:MOST]}
-        sky["against_normalisation"], sky["domain"] = normalised, counted(scored)
+        sky["against_normalisation"], sky["domain"], sky["spread"] = normalised, counted(scored), spread
         return {"scored": len(scored), "dropped": dropped, "counts": writer.counts, **sky}, written
 
     def _draw(self, model: LoadedModel, scored: pd.DataFrame, source: SampleSource, files: PartFiles) -> list[Path]:
@@ -193,8 +196,8 @@ class ScoreUnit:
 
 def with_domain(
     model: LoadedModel, scored: pd.DataFrame, source: SampleSource, simulated: bool, other_sky: Sequence[str]
-) -> pd.DataFrame:
-    """A unit's predictions with ``in_domain`` and ``outside_because``.
+) -> tuple[pd.DataFrame, Counts]:
+    """A unit's predictions with ``in_domain`` and ``outside_because``, and how the numbers of its samples are spread.
 
     Args:
         model: a loaded checkpoint.
@@ -204,10 +207,12 @@ def with_domain(
         other_sky: ids of those whose sky is not as training's was.
     """
     rows = np.arange(len(source.index), dtype=np.int64)
-    found = domain_of(model, source, rows, simulated, other_sky)
+    asked, validity = (model.tasks[0], model.datamodule), model.record.validity
+    facts = measured(validity, asked, source, rows, simulated, other_sky)
+    found = judged(validity, facts)
     places = pd.Series(rows, index=source.index["id"].astype(str)).loc[scored["id"].astype(str)].to_numpy()
-    asked = (model.tasks[0], model.datamodule)
-    return with_novelty(beside(scored, found, places), model.record.validity, asked, source, None, places)
+    table = with_novelty(beside(scored, found, places), validity, asked, source, None, places)
+    return table, spread_in(validity, facts)
 
 
 def name_apart(source: SampleSource, identity: Sequence[str]) -> int:

@@ -40,12 +40,17 @@ class Asked:
         flags = [f"{name}=true" for name in ("allow_outside", "sealed", "reopen") if getattr(self, name)]
         return [*given, *flags]
 
-    def open(self, dataset: PreparedDataset, checkpoint: Path, samples: int) -> dict[str, Any]:
-        """Count the opening; {} where nothing sealed is judged."""
+    def open(self, dataset: PreparedDataset, checkpoint: Path, rows: Ints) -> dict[str, Any]:
+        """Count the opening of these rows; {} where nothing sealed is judged."""
         if not self.sealed:
             return {}
-        facts = {"checkpoint": str(checkpoint), "samples": samples}
-        return Seal(dataset.path).open(facts, self.reopen)
+        facts = {"checkpoint": str(checkpoint), "samples": len(rows)}
+        return seal_of(dataset, checkpoint, rows).open(facts, self.reopen)
+
+
+def seal_of(dataset: PreparedDataset, checkpoint: Path, rows: Ints) -> Seal:
+    """The seal of these rows, with what dataset and checkpoint know of it."""
+    return Seal(dataset.path, checkpoint, columns_of(dataset)["id"].iloc[rows].astype(str).tolist())
 
 
 def sealed_rows(model: LoadedModel, dataset: PreparedDataset, index: Columns) -> Mask:
@@ -75,11 +80,11 @@ def usable_rows(model: LoadedModel, dataset: PreparedDataset, asked: Asked) -> t
     if asked.sealed and not sealed.any():
         fix = "train with split.sealed=0.1, or leave out sealed=true"
         raise UserError("a dataset of which a split has sealed samples", "one without", fix)
-    if asked.sealed:
-        Seal(dataset.path).refuse_second(asked.reopen)
     allowed = unseen(model, dataset, index, asked)
     of_these = labelled & (sealed == asked.sealed)
     rows = np.flatnonzero(of_these & allowed).astype(np.int64)
+    if asked.sealed:
+        seal_of(dataset, model.path, rows).refuse_second(asked.reopen)
     account = {
         "dataset": words_of(model, dataset, asked),
         "evaluated": len(rows),

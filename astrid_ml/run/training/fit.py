@@ -254,6 +254,9 @@ def _trainer_arguments(trainer: dict[str, Any], on_terminal: bool) -> dict[str, 
 
 def _outcome(lightning: Trainer, keeper: Keeper, history: History, task: Any) -> FitOutcome:
     state = task.state_dict() if keeper.best is None else keeper.best
+    if history.echo and lightning.is_global_zero and None not in (keeper.best_score, keeper.best_epoch):
+        kept = f"kept: epoch {keeper.best_epoch}, {keeper.choice.monitor} {keeper.best_score:.4f}"
+        print(kept, file=sys.stderr, flush=True)
     return FitOutcome(state, pd.DataFrame(history.rows), keeper.best_score, lightning.is_global_zero)
 
 

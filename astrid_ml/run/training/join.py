@@ -156,7 +156,7 @@ def members_as_one(
     records, weights = [record for record, _ in read], [state for _, state in read]
     refuse_unlike(records, weights)
     first, digests = records[0], [record.digest for record in records if record.digest is not None]
-    seen = np.unique(np.concatenate([done.datamodule.rows[name] for done in rounds for name in ("train", "val")]))
+    seen = np.unique(np.concatenate([training_rows(rounds), *(done.datamodule.rows["val"] for done in rounds)]))
     record = Record(
         domain=first.domain,
         config=first.config,
@@ -191,8 +191,8 @@ def members_as_one(
 
 
 def training_rows(rounds: Sequence[Round]) -> Ints:
-    """Positions that any round was trained on, each once."""
-    out: Ints = np.unique(np.concatenate([done.datamodule.rows["train"] for done in rounds]))
+    """Positions of the training folds of all rounds, each once."""
+    out: Ints = np.unique(np.concatenate([done.datamodule.training_fold for done in rounds]))
     return out
 
 

@@ -17,7 +17,7 @@ from astrid_ml.errors import UserError
 from astrid_ml.run.training.guard import refuse_broken
 from astrid_ml.run.training.requeue import interrupt, leaving
 
-LAST = "last.ckpt"
+LAST, LOSS = "last.ckpt", "val/loss"
 ASKED_EVERY = 16  # batches: several processes have to talk to agree on the time
 
 
@@ -33,10 +33,17 @@ class Choice:
     monitor: str
     mode: str
 
-    def better(self, score: float | None, than: float | None) -> bool:
-        """Whether one score beats another; an undefined one (None) beats nothing."""
+    def better(
+        self, score: float | None, than: float | None, loss: float | None = None, loss_than: float | None = None
+    ) -> bool:
+        """Whether one score beats another; an undefined one (None) beats nothing, and of equal ones the lower loss.
+
+        Few samples are soon ranked without a mistake: then only the loss tells a trained network from a new one.
+        """
         if score is None or than is None:
             return score is not None
+        if score == than:
+            return loss is not None and loss_than is not None and loss < loss_than
         return score < than if self.mode == "min" else score > than
 
 
@@ -90,6 +97,8 @@ class Keeper(Checkpoint):
         self.folder, self.choice, self.pace, self.data, self.requeue = folder, choice, pace, data, requeue
         self.best: dict[str, Tensor] | None = None
         self.best_score: float | None = None
+        self.best_loss: float | None = None
+        self.best_epoch: int | None = None  # of a last.ckpt of an earlier version nobody knows it
         self.position, self.stopped = (0, 0), False
         self._validated: dict[str, Tensor] | None = None
         self._restored = (0, 0)
@@ -111,10 +120,13 @@ class Keeper(Checkpoint):
                 "log it in the task, or name one of these as the task's monitor",
             )
         score = None if torch.isnan(value).any() else float(value)
-        if self.best is None or self.choice.better(score, self.best_score):
+        found = trainer.callback_metrics.get(LOSS)
+        loss = None if found is None or torch.isnan(found).any() else float(found)
+        if self.best is None or self.choice.better(score, self.best_score, loss, self.best_loss):
             chosen = self._validated or copied(pl_module.state_dict())
             refuse_broken(chosen, trainer.current_epoch)
-            self.best, self.best_score = chosen, score
+            self.best, self.best_score, self.best_loss = chosen, score, loss
+            self.best_epoch = trainer.current_epoch
         self._validated = None
         # Lightning leaves out the plateau of the learning rate in an epoch that it carries on.
         trainer.fit_loop.restarting = False
@@ -190,6 +202,8 @@ class Keeper(Checkpoint):
             "stopped": self.stopped,
             "best": self.best,
             "best_score": self.best_score,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
             "data": self.data,
         }
 
@@ -197,6 +211,7 @@ class Keeper(Checkpoint):
         epoch, batch = state_dict["position"]
         self.position, self.stopped = (epoch, batch), state_dict["stopped"]
         self.best, self.best_score = state_dict["best"], state_dict["best_score"]
+        self.best_loss, self.best_epoch = state_dict.get("best_loss"), state_dict.get("best_epoch")
 
 
 def copied(state: dict[str, Any]) -> dict[str, Tensor]:

@@ -30,7 +30,7 @@ from astrid_ml.run.environment import environment, run_identity
 from astrid_ml.run.headline import headline
 from astrid_ml.run.marks import Mark, Marks
 from astrid_ml.run.pictures import notable
-from astrid_ml.run.prediction.domain import counted, domain_record, simulated_of
+from astrid_ml.run.prediction.domain import artefacts_of_dataset, counted, domain_record, simulated_of
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
@@ -267,6 +267,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "domain": meta.get("domain"),
             "counts": meta.get("counts"),
             "simulated": simulated_of(meta),
+            "artefacts": artefacts_of_dataset(meta),
             "drops_by_reason": meta.get("drops_by_reason"),
             "failed": meta.get("failed"),
         },

@@ -291,9 +291,8 @@ def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object =
 
 
 def baselines_of(work: RoundWork, datamodule: ModelData) -> dict[str, Any] | None:
-    """What the network is compared with, from its own training and validation folds."""
-    rows = datamodule.rows
-    return fit_baselines(work.judge, datamodule, work.dataset, rows["train"], rows["val"])
+    """What the network is compared with, from its training and validation folds whole: a balance is the network's."""
+    return fit_baselines(work.judge, datamodule, work.dataset, datamodule.training_fold, datamodule.rows["val"])
 
 
 def make_record(
@@ -328,10 +327,10 @@ def make_record(
 
 
 def validity_of(work: RoundWork, record: Record, task: ModelTask, datamodule: ModelData) -> dict[str, Any]:
-    """Where the network is valid, by its own training and validation folds."""
-    folds = [datamodule.rows["train"], datamodule.rows["val"]]
+    """Where the network is valid, by its training and validation folds."""
+    folds = [datamodule.training_fold, datamodule.rows["val"]]
     simulated = simulated_of(work.dataset.meta)
-    return fit_validity(task, datamodule, work.dataset, folds, record.channels.sky, simulated)
+    return fit_validity(task, datamodule, work.dataset, folds, record.channels.sky, simulated, datamodule.rows["train"])
 
 
 def prevalence_of(work: RoundWork) -> dict[str, float]:

@@ -51,8 +51,18 @@ def test_no_sample_stands_twice_and_sure_is_sure(threshold: float, n: int) -> No
 def test_the_number_shown_is_the_one_that_decides() -> None:
     table = scored([0.9, 0.99]).assign(probability=[0.2, 0.9], threshold_on="probability")
     held = offered(table).held
-    assert [each.caption for each in held["surely real"]] == ["s1\nprobability 0.9000"]
-    assert [each.caption for each in held["surely bogus"]] == ["s0\nprobability 0.2000"]
+    assert [each.caption for each in held["surely real"]] == ["s1\nprobability 0.9000 (threshold 0.5)"]
+    assert [each.caption for each in held["surely bogus"]] == ["s0\nprobability 0.2000 (threshold 0.5)"]
+
+
+def test_a_caption_says_label_number_and_light_where_they_are_known() -> None:
+    table = scored([0.9, 0.99]).assign(mission="ztf", filter=["g", ""], snr=[12.34, np.nan], magpsf=[18.456, np.nan])
+    table = table.assign(label=pd.array([0, None], dtype="Int8"), threshold_on="score")
+    captions = {each.id: each.caption for each in offered(table).held["surely real"]}
+    assert captions["s0"].splitlines() == [
+        "s0, ztf, g", "truly bogus, score 0.9000 (threshold 0.5)", "S/N 12.3, magnitude 18.46",
+    ]  # fmt: skip
+    assert captions["s1"].splitlines() == ["s1, ztf", "score 0.9900 (threshold 0.5)"]
 
 
 def test_outside_the_domain_nothing_is_sure() -> None:
@@ -66,4 +76,4 @@ def test_outside_the_domain_nothing_is_sure() -> None:
 
 def test_units_are_joined_to_the_best_of_all() -> None:
     held = offered(scored([0.9, 0.95]), scored([0.99, 0.8]), keep=2).held
-    assert [each.caption.split()[-1] for each in held["surely real"]] == ["0.9900", "0.9500"]
+    assert [each.caption.split()[2] for each in held["surely real"]] == ["0.9900", "0.9500"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.checkpoint.record import TrainingDigest
 from astrid_ml.cli.main import run as astrid
 from astrid_ml.errors import UserError
+from astrid_ml.report.sections_head import said_of_sealed
 from astrid_ml.run.prediction.evaluate import evaluate
 from astrid_ml.run.prediction.sealed import Asked
 from astrid_ml.splits.options import GroupSplit
@@ -63,6 +65,42 @@ def test_sealed_samples_are_judged_once_and_only_when_asked(made: Untrained, tmp
     assert any("this is opening 2" in line for line in metrics["summary"])
     assert "sealed=true reopen=true" in (tmp_path / "twice" / "report.html").read_text()
     assert [entry["opening"] for entry in Seal(made.dataset.path).openings] == [1, 2]
+
+
+def test_a_copy_of_the_dataset_is_no_unseen_one_to_the_same_checkpoint(made: Untrained, tmp_path: Path) -> None:
+    evaluate(made.checkpoint, made.dataset.path, tmp_path / "once", asked=Asked(sealed=True))
+    copy = tmp_path / "elsewhere" / "copied"
+    shutil.copytree(made.dataset.path, copy)
+    with pytest.raises(UserError, match="opened 1 time"):
+        evaluate(made.checkpoint, copy, tmp_path / "twice", asked=Asked(sealed=True))
+    metrics = evaluate(made.checkpoint, copy, tmp_path / "twice", asked=Asked(sealed=True, reopen=True))
+    said = [line for line in metrics["summary"] if "this is opening 2" in line]
+    assert len(said) == 1 and "1 of them of a copy of this dataset" in said[0] and "this checkpoint know of" in said[0]
+    # What cannot be seen: the checkpoint copied too, without its notes.
+    other = tmp_path / "other" / made.checkpoint.name
+    other.parent.mkdir()
+    shutil.copy(made.checkpoint, other)
+    shutil.copytree(made.dataset.path, tmp_path / "third")
+    metrics = evaluate(other, tmp_path / "third", tmp_path / "unknown", asked=Asked(sealed=True))
+    assert any(
+        "judged for the first time that this dataset and this checkpoint know of" in x for x in metrics["summary"]
+    )
+
+
+def test_a_part_of_the_samples_is_known_again_and_other_samples_are_not(tmp_path: Path) -> None:
+    checkpoint, names = tmp_path / "best.ckpt", [f"s{number}" for number in range(3000)]
+    assert Seal(tmp_path / "a", checkpoint, names).open({"samples": 3000}, again=False)["noted"] is True
+    with pytest.raises(UserError, match="opened 1 time"):
+        Seal(tmp_path / "b", checkpoint, names[::5]).refuse_second(again=False)
+    other = Seal(tmp_path / "c", checkpoint, [f"other{number}" for number in range(3000)])
+    assert other.openings == [] and other.open({"samples": 1}, again=False)["opening"] == 1
+    assert len(Seal(tmp_path / "a", checkpoint, names).openings) == 1  # its own note is counted once
+
+
+def test_a_checkpoint_whose_folder_takes_no_note_says_so(tmp_path: Path) -> None:
+    opened = Seal(tmp_path / "a", tmp_path / "nowhere" / "best.ckpt", ["x"]).open({"samples": 1}, again=False)
+    assert opened["noted"] is False and opened["opening"] == 1
+    assert said_of_sealed(opened).endswith("for the first time that this dataset knows of.")
 
 
 def test_a_checkpoint_knows_its_sealed_samples_in_another_dataset(made: Untrained) -> None:

@@ -215,6 +215,8 @@ def test_another_training_cannot_be_carried_on(tmp_path: Path) -> None:
 
 def test_better_is_what_the_mode_says_and_undefined_beats_nothing() -> None:
     high, low = Choice("a", "max"), Choice("a", "min")
+    assert high.better(1.0, 1.0, 0.2, 0.5) and not high.better(1.0, 1.0, 0.5, 0.2) and not high.better(1.0, 1.0)
+    assert high.better(1.0, 0.9, 0.5, 0.2) and not high.better(0.9, 1.0, 0.2, 0.5)
     assert high.better(2.0, 1.0)
     assert not high.better(1.0, 1.0)
     assert low.better(1.0, 2.0)

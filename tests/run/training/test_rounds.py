@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.load import load_model, save_model
 from astrid_ml.errors import UserError
 from astrid_ml.run.stages import StageLog
+from astrid_ml.run.training import rounds
 from astrid_ml.run.training.rounds import (
     PREDICTION_NODES,
     RoundWork,
@@ -41,6 +44,20 @@ def test_predictions_stand_beside_the_index_of_their_samples(made: Untrained, fo
     with torch.no_grad():
         logit = float(made.task.network(alone[1]["x"]).ravel()[0])
     assert table["score"].iloc[0] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)
+
+
+def test_baselines_have_the_whole_training_fold_whatever_the_network_draws(
+    made: Untrained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = build({**made.config["datamodule"], "balance": "undersample", "undersample_ratio": 1.0})
+    data.attach(made.dataset, made.folds)
+    assert len(data.rows["train"]) < len(data.training_fold) == int((made.folds["fold"] == "train").sum())
+    monkeypatch.setattr(rounds, "fit_baselines", lambda judge, data, source, train, val: {"train": train, "val": val})
+    work = SimpleNamespace(judge=None, dataset=made.dataset)
+    asked = rounds.baselines_of(cast(RoundWork, work), data)
+    assert asked is not None
+    np.testing.assert_array_equal(asked["train"], data.training_fold)
+    np.testing.assert_array_equal(asked["val"], data.rows["val"])
 
 
 def test_an_empty_fold_has_no_predictions(made: Untrained) -> None:
