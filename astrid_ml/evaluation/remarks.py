@@ -104,7 +104,7 @@ def _unanswered(inside: Mapping[Hashable, Any], outside: Mapping[Hashable, Any])
     found, every = inside.get("recall", np.nan) * inside["positives"], inside["positives"] + outside["positives"]
     if pd.isna(found) or not every or not outside["positives"]:
         return ""
-    return f" Without an answer for those outside, which new ones do not get, recall is {found / every:.3f}."
+    return f" New samples outside get no answer; with those counted as missed, recall is {found / every:.3f}."
 
 
 def _ends(low: float, high: float) -> str:
