@@ -24,7 +24,6 @@ from astrid_ml.files import write_json
 from astrid_ml.metrics.shares import effective
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
-from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.evaluate import NOT_SHOWN, evaluation_record, lines_of, refuse_own_score, scores_of
 from astrid_ml.run.prediction.recalibrate import (
     PARTS,
@@ -34,6 +33,7 @@ from astrid_ml.run.prediction.recalibrate import (
     recalibrated,
 )
 from astrid_ml.run.prediction.sealed import Asked, usable_rows
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.types import Ints
 from astrid_ml.validity.domain import IN_DOMAIN, OUTSIDE, in_words
 

@@ -34,8 +34,8 @@ from astrid_ml.referee.verdicts import (
     compare,
     compare_tables,
 )
-from astrid_ml.run.pictures import notable
 from astrid_ml.run.stages import StageLog
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.run.training.publish import leak_pictures
 from astrid_ml.run.training.rounds import RoundWork, predictions, told
 from astrid_ml.run.training.train import joined_tables

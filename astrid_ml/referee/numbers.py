@@ -17,8 +17,8 @@ from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, comp
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
-from astrid_ml.run.pictures import notable_captions
 from astrid_ml.run.prediction.domain import counted, domain_record
+from astrid_ml.run.told.pictures import notable_captions
 from astrid_ml.run.training.join import fit_joined
 from astrid_ml.run.training.publish import (
     RECORD,

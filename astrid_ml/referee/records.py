@@ -21,7 +21,7 @@ from astrid_ml.referee.crate import METADATA, constraints, facts_of, metadata_te
 from astrid_ml.referee.opened import Bundle, plainly
 from astrid_ml.referee.verdicts import DIFFERENT, EQUAL, UNKNOWN, Compared, PartAbsentError, compare
 from astrid_ml.run.environment import run_identity
-from astrid_ml.run.prediction.domain import simulated_of
+from astrid_ml.run.told.dataset import channels_of, simulated_of
 from astrid_ml.run.training.rounds import PREDICTION_NODES
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.plan import fault_of_round
@@ -180,6 +180,7 @@ def dataset(bundle: Bundle) -> Compared:
     counts = {name: bundle.record["dataset"].get(name) for name in ("counts", "domain", "drops_by_reason", "failed")}
     counts |= {"labels": bundle.record.get("labels"), "simulated": bundle.record["dataset"].get("simulated")}
     own = {name: meta.get(name) for name in counts} | {"simulated": simulated_of(meta)}
+    counts["channels"], own["channels"] = bundle.record["dataset"].get("channels") or [], channels_of(meta)
     found = found.also(compare(counts, own, what="counts and labels of dataset.json"))
     bundle.file(f"dataset/{FILE}")
     digests = read_digests(bundle.folder / "dataset", meta)

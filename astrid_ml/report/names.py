@@ -58,6 +58,8 @@ METRICS = {
 # Shown where they belong (the confusion matrix, the breakdown), not again in the table of numbers.
 ELSEWHERE = ("tp", "fp", "fn", "tn")
 
+VALUES = {("sign", "1"): "brightened", ("sign", "-1"): "faded"}
+
 WHOLE = 1e15  # from here on a float is no longer an exact count
 
 
@@ -136,6 +138,16 @@ def column(name: str) -> str:
     """A column of the index in words."""
     known = {"snr": "|S/N|", "magpsf": "magnitude", "mag_truth": "true magnitude (AB)"}
     return {**known, "in_domain": "domain of validity"}.get(name, name.replace("_", " "))
+
+
+def value(column: str, text: str) -> str:
+    """The value of a column as a reader says it.
+
+    Example:
+        >>> value("sign", "-1"), value("filter", "r")
+        ('faded', 'r')
+    """
+    return VALUES.get((column, text), text)
 
 
 def short(name: str) -> str:
@@ -239,3 +251,31 @@ def letter(place: int) -> str:
     ('A', 'B', 'AA')
     """
     return (letter(place // 26 - 1) if place >= 26 else "") + chr(65 + place % 26)
+
+
+def readable(found: pd.DataFrame) -> pd.DataFrame:
+    """Names of levels and metrics in words, ends of intervals in one column, shares with the same decimals.
+
+    What a level has beside its own metrics (raw scores, frequencies, guesses) stands in ``metrics.json``.
+    """
+    columns: list[tuple[str, Any]] = []
+    heads = list(map(str, found.columns))
+    for name in heads:
+        base, _, end = name.rpartition("_")
+        if (
+            end in ("uncalibrated", "prior", "guess", "excess")
+            or (end in ("low", "high") and base in heads)
+            or name == "high"
+        ):
+            continue
+        lows = name if name == "low" else f"{name}_low"
+        if name != "low":
+            column = found[name].map(lambda level: the_level(str(level))) if name == "level" else found[name]
+            rate = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
+            columns.append((measure(name), [fixed(value) for value in column] if rate else column))
+        if lows in heads:
+            highs = found[f"{lows.removesuffix('low')}high"]
+            pairs = zip(found[lows].astype(float), highs.astype(float), strict=True)
+            columns.append(("95 % interval", [span(pair) if math.isfinite(pair[0]) else "" for pair in pairs]))
+    made = pd.concat([pd.Series(column, index=found.index) for _, column in columns], axis=1)
+    return made.set_axis([title for title, _ in columns], axis=1)

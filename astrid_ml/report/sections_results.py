@@ -12,7 +12,7 @@ from astrid_ml.evaluation.breakdown import RATES
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.report import names, plots
 from astrid_ml.report.content import RunReport
-from astrid_ml.report.names import fixed, show, span, with_ends
+from astrid_ml.report.names import fixed, readable, show, span, with_ends
 from astrid_ml.report.svg import whisker
 from astrid_ml.report.views import (
     HeatView,
@@ -79,7 +79,7 @@ def _calibration(result: EvaluationResult) -> list[TableView]:
         "above each. Where one class is rare its bins are made for it: 0.3 is three promised wrongly for each ten. "
         "In brackets 95 % intervals; that of the change, calibrated less raw, is by resampling."
     )
-    return [table(pd.DataFrame(rows), caption)]
+    return [table(pd.DataFrame(rows), caption, css="across")]
 
 
 def _with_ends(value: float | None, ends: tuple[float, float] | None) -> str:
@@ -263,7 +263,7 @@ def _breakdown(found: pd.DataFrame, column: str, whole: float | None) -> TableVi
         whisker(a, b, c, (low, 1.0), whole, f"{value}: AUCPR {a:.3f}, {b:.3f} to {c:.3f}")
         for value, (a, b, c) in zip(found["value"], ends.tolist(), strict=True)
     ]
-    shown = pd.DataFrame({column: [_range(str(value)) for value in found["value"]]})
+    shown = pd.DataFrame({column: [names.value(column, _range(str(value))) for value in found["value"]]})
     for name, title in (("n", "samples"), ("positives", "real"), ("groups", "groups")):
         if name in found:
             shown[title] = found[name].astype(float)
@@ -293,7 +293,19 @@ def _range(cell: str) -> str:
 def samples(report: RunReport) -> SectionView | None:
     """The most certain mistakes and the most uncertain samples, drawn."""
     galleries = [(title, gallery(pictures)) for title, pictures in report.samples.items() if pictures]
-    return SectionView("Samples", "samples", {"galleries": galleries}) if galleries else None
+    content = {"galleries": galleries, "legend": _legend(report.record)}
+    return SectionView("Samples", "samples", content) if galleries else None
+
+
+def _legend(record: dict[str, Any]) -> str:
+    """How pictures of stamps are to be read; empty for other samples."""
+    channels = (record.get("dataset") or {}).get("channels") or []
+    if not channels:
+        return ""
+    return (
+        f"From left to right: {', '.join(channels)}, each in a stretch of its own. Dark red is no data. "
+        "The difference of a source that faded (S/N below 0) has its sign turned, so that the source is bright."
+    )
 
 
 def further(report: RunReport) -> SectionView | None:
@@ -313,34 +325,6 @@ def further(report: RunReport) -> SectionView | None:
             title = name.replace("_", " ")
             pieces.append(table(readable(found.head(200)), f"{title[:1].upper()}{title[1:]}.{more}"))
     return SectionView("Further results", "pieces", {"pieces": pieces}) if pieces else None
-
-
-def readable(found: pd.DataFrame) -> pd.DataFrame:
-    """Names of levels and metrics in words, ends of intervals in one column, shares with the same decimals.
-
-    What a level has beside its own metrics (raw scores, frequencies, guesses) stands in ``metrics.json``.
-    """
-    columns: list[tuple[str, Any]] = []
-    heads = list(map(str, found.columns))
-    for name in heads:
-        base, _, end = name.rpartition("_")
-        if (
-            end in ("uncalibrated", "prior", "guess", "excess")
-            or (end in ("low", "high") and base in heads)
-            or name == "high"
-        ):
-            continue
-        lows = name if name == "low" else f"{name}_low"
-        if name != "low":
-            column = found[name].map(lambda level: names.the_level(str(level))) if name == "level" else found[name]
-            rate = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 != 0).any())
-            columns.append((names.measure(name), [fixed(value) for value in column] if rate else column))
-        if lows in heads:
-            highs = found[f"{lows.removesuffix('low')}high"]
-            pairs = zip(found[lows].astype(float), highs.astype(float), strict=True)
-            columns.append(("95 % interval", [span(pair) if math.isfinite(pair[0]) else "" for pair in pairs]))
-    made = pd.concat([pd.Series(column, index=found.index) for _, column in columns], axis=1)
-    return made.set_axis([title for title, _ in columns], axis=1)
 
 
 def figure_png(draw: Any) -> bytes:

@@ -63,7 +63,7 @@ class DifferencingPipeline(Subtraction):
     match_radius: Positive = 1.0
     domain: ClassVar[str] = "differencing"
     makes: ClassVar[str] = "stamps"
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
 
     def __post_init__(self) -> None:
         """Refuse to give back a sky that no step takes away."""
@@ -143,6 +143,8 @@ class DifferencingPipeline(Subtraction):
             table["group_id"] = groups_by_artefact(table, artefacts)
         for name, number in account.items():
             writer.count(name, number)
+            if done.science.mission:
+                writer.count(f"{name} of {done.science.mission}", number)
         if len(table):
             writer.add(*self.samples(table, done))
 

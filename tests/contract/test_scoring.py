@@ -17,7 +17,7 @@ from astrid_ml.contracts.scoring import PicksSamples, Scorer
 from astrid_ml.evaluation.tree.hierarchical import HierarchicalJudge
 from astrid_ml.pipeline.writer import MemorySource, MemoryUnitWriter
 from astrid_ml.preprocessing.ramps.judge.judge import VoxelJudge, half_of
-from astrid_ml.run.pictures import notable
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.taxonomy import load_taxonomy
 from astrid_ml.types import Ints
 

@@ -143,7 +143,7 @@ INSIDE = {
         "commands",
     ),
     "evaluation": ("tree", "fluxes"),
-    "run": ("folder", "versions", "raw", "prepare", "pictures", "headline", "prediction", "training", "comparison"),
+    "run": ("folder", "versions", "raw", "prepare", "told", "prediction", "training", "comparison"),
     "referee": ("crate", "verdicts", "opened", "pictures", "records", "numbers", "columns", "data", "page", "commands"),
     "cli": ("verbs", "overrides", "compose", "help", "sweep", "main"),
 }

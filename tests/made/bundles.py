@@ -29,7 +29,7 @@ from astrid_ml.report.content import SamplePicture
 from astrid_ml.report.model_card import card_text
 from astrid_ml.report.write import report_page
 from astrid_ml.run.environment import run_identity
-from astrid_ml.run.pictures import notable_captions
+from astrid_ml.run.told.pictures import notable_captions
 from astrid_ml.run.training.train import train
 from astrid_ml.splits.plan import SplitPlan
 

@@ -219,6 +219,25 @@ def test_tables_have_words_for_columns_and_one_for_an_interval() -> None:
     assert ranked.to_numpy().tolist() == [["0.500", "0.400 to 0.600"], ["0.250", ""]]
 
 
+def test_pictures_say_what_they_show(shown: Shown) -> None:
+    """A referee asked which stamp is the reference, what dark red is, and why a faded source is bright."""
+    buffer = io.BytesIO()
+    Image.new("L", (189, 63)).save(buffer, "PNG")
+    pictures = {"Nearest to the threshold": [SamplePicture("a", buffer.getvalue())]}
+    bare = replace(report_of(result_of()), samples=pictures)
+    stamps = replace(bare, record={"dataset": {"channels": ["science", "reference", "difference"]}})
+    page = shown(sections_results.samples(stamps))
+    assert "From left to right: science, reference, difference" in page and "Dark red is no data" in page
+    assert "Dark red" not in shown(sections_results.samples(bare))
+
+
+def test_signs_are_said_in_words(shown: Shown) -> None:
+    cell = {"n": 9, "positives": 2, "groups": 9, "aucpr": 0.5, "low": 0.2, "high": 0.8}
+    found = pd.DataFrame([{"value": sign, **cell} for sign in ("1", "-1")])
+    page = shown(sections_results.breakdowns(report_of(EvaluationResult({}, tables={"breakdown/sign": found}))))
+    assert "brightened" in page and "faded" in page
+
+
 def test_a_curve_gets_the_room_of_two_stamps() -> None:
     def drawn(width: int, height: int) -> SamplePicture:
         buffer = io.BytesIO()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from astrid_ml.evaluation.result import EvaluationResult
-from astrid_ml.run.headline import headline
+from astrid_ml.run.told.headline import headline
 
 
 def test_a_binary_runs_line() -> None:

@@ -324,27 +324,6 @@ def domain_record(
     return {"trained_on": in_words(record.validity), "share_inside": share, **counts, "words": words}
 
 
-def simulated_of(meta: Mapping[str, Any]) -> bool | None:
-    """Whether a dataset is made of simulated files, by its ``dataset.json``; None of one of an earlier version."""
-    found = (meta.get("config") or {}).get("simulated")
-    return found if isinstance(found, bool) else None
-
-
-def artefacts_of_dataset(meta: Mapping[str, Any]) -> list[float]:
-    """By which factors a simulator multiplied artefacts, by ``dataset.json``; empty where none made the files.
-
-    Example:
-        >>> simulate = {"simulate": {"artefacts": 12}}
-        >>> [artefacts_of_dataset({"config": {**simulate, "simulated": made}}) for made in (True, False)]
-        [[12.0], []]
-    """
-    if simulated_of(meta) is False:
-        return []
-    config = meta.get("config") or {}
-    found = config.get("artefacts") or [(config.get("simulate") or {}).get("artefacts")]
-    return [float(factor) for factor in found if isinstance(factor, int | float) and not isinstance(factor, bool)]
-
-
 def simulated_files(paths: Sequence[Path]) -> bool:
     """Whether all of these files are a simulator's, by what it left beside them."""
     return bool(paths) and all(is_simulated(path) for path in paths)

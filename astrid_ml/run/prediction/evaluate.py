@@ -28,20 +28,19 @@ from astrid_ml.files import write_json
 from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_model_card, write_report
-from astrid_ml.run.headline import headline
-from astrid_ml.run.pictures import notable
 from astrid_ml.run.prediction.assumed import settled_calibration, with_prevalence
 from astrid_ml.run.prediction.baselines import with_baselines
 from astrid_ml.run.prediction.domain import (
-    artefacts_of_dataset,
     beside,
     counted,
     domain_of,
     domain_record,
-    simulated_of,
     without_outside,
 )
 from astrid_ml.run.prediction.sealed import Asked, usable_rows
+from astrid_ml.run.told.dataset import dataset_record, simulated_of
+from astrid_ml.run.told.headline import headline
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.types import Ints
 from astrid_ml.validity.drift import drift_table
 
@@ -207,16 +206,7 @@ def evaluation_record(
         "name": f"evaluation of {model.path}",
         "run_dir": str(folder),
         "checkpoint": {"path": str(model.path), "note": record.note, "trained_on": record.dataset_fingerprint},
-        "dataset": {
-            "path": str(dataset.path),
-            "fingerprint": dataset.fingerprint,
-            "domain": dataset.meta.get("domain"),
-            "simulated": simulated_of(dataset.meta),
-            "artefacts": artefacts_of_dataset(dataset.meta),
-            "counts": {**(dataset.meta.get("counts") or {}), **account},
-            "drops_by_reason": dataset.meta.get("drops_by_reason"),
-            "failed": dataset.meta.get("failed"),
-        },
+        "dataset": dataset_record(dataset, account),
         "labels": dataset.meta.get("labels"),
         "cost": {"wall_seconds": round(seconds, 2)},
         "versions": record.versions,

@@ -21,8 +21,9 @@ from astrid_ml.evaluation.calibration import log_losses
 from astrid_ml.evaluation.choice import parts_of
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.metrics.means import mean_interval
-from astrid_ml.run.prediction.domain import fit_validity, simulated_of
+from astrid_ml.run.prediction.domain import fit_validity
 from astrid_ml.run.prediction.sky import sky_of
+from astrid_ml.run.told.dataset import simulated_of
 from astrid_ml.types import Ints
 from astrid_ml.validity.domain import ORIGIN
 

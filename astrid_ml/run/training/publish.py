@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -27,16 +26,17 @@ from astrid_ml.report import sections_head
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.write import write_model_card, write_report
 from astrid_ml.run.environment import environment, run_identity
-from astrid_ml.run.headline import headline
 from astrid_ml.run.marks import Mark, Marks
-from astrid_ml.run.pictures import notable
-from astrid_ml.run.prediction.domain import artefacts_of_dataset, counted, domain_record, simulated_of
+from astrid_ml.run.prediction.domain import counted, domain_record
 from astrid_ml.run.stages import StageLog
+from astrid_ml.run.told.completeness import found_in_data, put_end_to_end
+from astrid_ml.run.told.dataset import dataset_record
+from astrid_ml.run.told.headline import headline
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.run.training.rounds import Round
 from astrid_ml.run.versions import versions
 from astrid_ml.splits.folds import places_in
 from astrid_ml.splits.plan import SplitPlan
-from astrid_ml.stats import wilson
 from astrid_ml.tracking.figures import tracker_figures
 from astrid_ml.tracking.lineage import lineage_of
 from astrid_ml.tracking.mirror import mirror
@@ -46,7 +46,6 @@ RECORD = (
     "schema", "status", "identity", "name", "overrides", "run_dir", "seeds", "dataset", "labels", "split", "audit",
     "calibration", "domain_of_validity", "joined", "epochs", "cost", "remarks", "versions", "environment", "stages",
 )  # fmt: skip
-END_TO_END = "end_to_end_completeness"
 
 
 @dataclass(frozen=True)
@@ -126,32 +125,6 @@ def metrics_of(results: dict[str, EvaluationResult], counts: dict[str, Any]) -> 
         put_end_to_end(result, counts)
         metrics |= result.flat(fold)
     return metrics | found_in_data(counts)
-
-
-def found_in_data(counts: dict[str, Any]) -> dict[str, float]:
-    """Share of the known sources that detection found at all: what it missed no classifier can score."""
-    known, matched = counts.get("truth", 0), counts.get("truth_matched", 0)
-    return {"data/completeness": matched / known, "data/known_sources": float(known)} if known else {}
-
-
-def put_end_to_end(result: EvaluationResult, counts: dict[str, Any]) -> None:
-    """Of all known sources the share that is detected and called real, beside the other metrics of a fold.
-
-    Detection is counted over the whole dataset, the classifier over the fold's real samples: the product holds if
-    what is detected is alike in both. Its interval adds the relative ones of both factors in squares.
-    """
-    known, matched, recall = counts.get("truth", 0), counts.get("truth_matched", 0), result.metrics.get("recall")
-    if not known or recall is None:
-        return
-    detected = matched / known
-    result.metrics[END_TO_END] = detected * recall
-    if "recall" in result.intervals:
-        ends, own = result.intervals["recall"], wilson(np.array([detected]), np.array([float(known)]))
-        low, high = (
-            math.hypot(detected * (end - recall), recall * (float(other[0]) - detected))
-            for end, other in zip(ends, own, strict=True)
-        )
-        result.intervals[END_TO_END] = (max(0.0, detected * recall - low), min(1.0, detected * recall + high))
 
 
 def run_report(run: Publication, record: dict[str, Any]) -> RunReport:
@@ -261,16 +234,7 @@ def run_record(run: Publication) -> dict[str, Any]:
             "data.seed": run.config["data"]["seed"],
             "split.seed": run.config["split"].get("seed"),
         },
-        "dataset": {
-            "path": str(run.dataset.path),
-            "fingerprint": run.dataset.fingerprint,
-            "domain": meta.get("domain"),
-            "counts": meta.get("counts"),
-            "simulated": simulated_of(meta),
-            "artefacts": artefacts_of_dataset(meta),
-            "drops_by_reason": meta.get("drops_by_reason"),
-            "failed": meta.get("failed"),
-        },
+        "dataset": dataset_record(run.dataset),
         "labels": meta.get("labels"),
         **begun_with(run.rounds),
         "split": {

@@ -26,9 +26,10 @@ from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
-from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity, simulated_of
+from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
+from astrid_ml.run.told.dataset import simulated_of
 from astrid_ml.run.training.fit import FitOutcome, fit, settled
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch

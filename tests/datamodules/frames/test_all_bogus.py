@@ -20,7 +20,7 @@ from astrid_ml.models.fusion.network import FusionNetwork
 from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.report.content import RunReport
 from astrid_ml.report.write import write_report
-from astrid_ml.run.pictures import notable
+from astrid_ml.run.told.pictures import notable
 from astrid_ml.splits.options import SkySplit
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import average_precision_score, f1_score
 
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.evaluation.tree.remarks import flatten, guesses, remarks
-from astrid_ml.run.headline import headline
+from astrid_ml.run.told.headline import headline
 
 NAMES = ["Ia", "II", "Ibc", "TDE"]
 Y = np.array([0] * 230 + [1] * 60 + [2] * 29)

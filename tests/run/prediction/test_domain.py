@@ -16,16 +16,15 @@ from astrid_ml.api import predict
 from astrid_ml.checkpoint.load import read_record, save_model
 from astrid_ml.found import SIMULATED
 from astrid_ml.run.prediction.domain import (
-    artefacts_of_dataset,
     counted,
     domain_record,
     fit_validity,
     said,
     simulated_files,
-    simulated_of,
     without_outside,
 )
 from astrid_ml.run.raw import artefacts_of
+from astrid_ml.run.told.dataset import artefacts_of_dataset, channels_of, simulated_of
 from astrid_ml.validity import spread
 
 
@@ -77,6 +76,12 @@ def test_a_simulation_is_known_by_its_mark(tmp_path: Path) -> None:
     assert not simulated_files([file, tmp_path / "other.npy"])
     assert simulated_of({"config": {"simulated": True}}) is True
     assert simulated_of({}) is None
+
+
+def test_the_channels_that_a_page_names_are_those_of_the_stamps() -> None:
+    arrays = {"stamps": {"channels": ["science", "reference", "difference"]}}
+    assert channels_of({"description": {"arrays": arrays}}) == ["science", "reference", "difference"]
+    assert channels_of({}) == [] == channels_of({"description": {"arrays": {"ramps": {}}}})
 
 
 def test_the_factor_on_artefacts_is_read_from_the_simulators_mark_or_the_configuration(tmp_path: Path) -> None:
