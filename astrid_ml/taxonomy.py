@@ -223,7 +223,12 @@ def _is_file(source: str) -> bool:
 
 
 def _lists(value: Any) -> dict[str, list[str]]:
-    return {str(node): [str(name) for name in names] for node, names in dict(value or {}).items()}
+    return {str(node): list(map(str, _several(names))) for node, names in dict(value or {}).items()}
+
+
+def _several(names: Any) -> list[Any]:
+    """A text alone is one name, not its letters."""
+    return list(names) if isinstance(names, list | tuple) else [names]
 
 
 def with_trees_inside(config: Any) -> Any:

@@ -6,7 +6,7 @@ that model, not with the sky.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from astrid_ml.contracts.by_part import TOLD_FROM
+from astrid_ml.contracts.pipeline import Unit
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
 from astrid_ml.nearest import nearest
@@ -106,12 +107,14 @@ class TableLabel:
         id_column: its column that equals the samples' ``id``.
         label_column: 0 or 1 (or a class name for other tasks).
         source: named in the account and in ``label_source``.
+        mapping: value (as text) -> label; values outside it stay unlabelled. Empty: the column is the label.
     """
 
     path: Existing
     id_column: str = "id"
     label_column: str = "label"
     source: str = "table"
+    mapping: Mapping[str, int | str] = field(default_factory=dict)
     version: ClassVar[int] = 1
 
     def inputs(self) -> tuple[Path, ...]:
@@ -179,7 +182,17 @@ class TableLabel:
             row, reason = read.dropped[0]
             raise UserError("a label's id in every row", f"{path}, row {row}: {reason}", "correct the table")
         rows = read.rows.astype({self.id_column: object})
-        return rows[rows[self.label_column].notna()]
+        return self._mapped(rows[rows[self.label_column].notna()])
+
+    def _mapped(self, rows: pd.DataFrame) -> pd.DataFrame:
+        if not self.mapping:
+            return rows
+        said = rows[self.label_column].astype(str)
+        labels = said.map({str(value): label for value, label in self.mapping.items()})
+        if labels.isna().all():
+            got = ", ".join(said.unique()[:5]) or "no label at all"
+            raise UserError(f"values of {self.label_column} in label.mapping", got, "fix label.mapping")
+        return rows.assign(**{self.label_column: labels})[labels.notna()]
 
 
 @dataclass(frozen=True)
@@ -316,6 +329,16 @@ class MatchLabel:
         """What it looks at."""
         return ("truth_given", "match_id")
 
+    def check_units(self, units: Sequence[Unit]) -> None:
+        """Pairs of which none names a truth table: known before the first is subtracted.
+
+        Raises:
+            UserError: no pair has one.
+        """
+        named = [unit.parameters["truth"] for unit in units if "truth" in unit.parameters]
+        if named and not any(named):
+            raise _no_truth()
+
     def apply(self, index: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
         """Label the candidates of pairs that came with a truth.
 
@@ -326,8 +349,7 @@ class MatchLabel:
             raise UserError("label.unmatched=bogus or unknown", self.unmatched, "choose one of them")
         given = _column(index, "truth_given").astype(bool)
         if not given.any():
-            fix = "add the column truth to the manifest, or give a table: label=table label.path=LABELS.csv"
-            raise UserError("pairs with a truth table", "none", fix)
+            raise _no_truth()
         matched = _column(index, "match_id").notna()
         labels = pd.array([pd.NA] * len(index), dtype="Int8")
         labels[(given & matched).to_numpy()] = 1
@@ -340,3 +362,8 @@ class MatchLabel:
             "unmatched": self.unmatched,
             **_counts(out),
         }
+
+
+def _no_truth() -> UserError:
+    fix = "add the column truth to the manifest, or give a table: label=table label.path=LABELS.csv"
+    return UserError("pairs with a truth table", "none", fix)

@@ -73,6 +73,8 @@ def test_a_tree_of_ones_own(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text("name: mine\nroot: A\nchildren: {A: [B, C]}\nlabels: {B: [1, 2]}\n")
     assert load_taxonomy(str(path)).encode([1, "2", "C"]).tolist() == [1, 1, 2]
+    path.write_text("name: mine\nroot: A\nchildren: {A: [B, C]}\nlabels: {B: Ia}\n")
+    assert load_taxonomy(str(path)).encode(["Ia", "I", "a"]).tolist() == [1, -1, -1]  # a text alone is one label
     path.write_text("- a\n")
     with pytest.raises(UserError, match="root"):
         load_taxonomy(str(path))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from astrid_ml.contracts.pipeline import Unit
 
 
 @runtime_checkable
@@ -54,6 +56,21 @@ class ChecksFirst(Protocol):
 
         Raises:
             UserError: names the key.
+        """
+
+
+@runtime_checkable
+class ChecksUnits(Protocol):
+    """A labeller that can tell from the units alone that none of their samples will have a label."""
+
+    def check_units(self, units: Sequence[Unit]) -> None:
+        """Refuse what cannot work; called when the raw files are listed and none is opened.
+
+        Args:
+            units: of the preparation.
+
+        Raises:
+            UserError: names what is missing.
         """
 
 

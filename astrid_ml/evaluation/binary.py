@@ -17,6 +17,7 @@ from astrid_ml.evaluation.effect import calibration_metrics
 from astrid_ml.evaluation.intervals import area_interval, decision_intervals, missed_interval, roc_interval
 from astrid_ml.evaluation.prevalence import prevalence_table, too_rare
 from astrid_ml.evaluation.prior import assumed_of
+from astrid_ml.evaluation.rankings import no_common_scale, ranked
 from astrid_ml.evaluation.remarks import remarks, said_of_domain, verdict
 from astrid_ml.evaluation.result import EvaluationResult, has, with_reasons
 from astrid_ml.evaluation.sets.conformal import measured
@@ -79,7 +80,8 @@ class BinaryEvaluation:
             UserError: scores are NaN or outside [0, 1], or are decisions.
         """
         known = predictions[predictions["label"].notna()].reset_index(drop=True)
-        scores, labels = check_scores(known["score"], known["label"].astype(int), soft=True)
+        _, labels = check_scores(known["score"], known["label"].astype(int), soft=True)
+        scores = ranked(known)
         if self.positive == 0:
             scores, labels = 1 - scores, ~labels
         result = EvaluationResult(metrics={"n": float(len(known)), "groups": float(known["group_id"].nunique())})
@@ -108,6 +110,7 @@ class BinaryEvaluation:
         self._single_mission(result, known)
         if self.positive == 0:
             result.remarks.append("The bogus are the rarer class here: AUCPR, precision and recall are theirs.")
+        result.remarks.extend([text for text in [no_common_scale(known)] if text])
         result.remarks.extend(remarks(result, known))
         gains = {f"aucpr_minus_{name}": FEW_COMPARED for name in (COLUMN, TREES)}
         return with_reasons(replace(result, verdict=verdict(result)), FEW_GROUPS, gains)

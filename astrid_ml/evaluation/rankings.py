@@ -144,7 +144,51 @@ def same_samples(first: pd.DataFrame, second: pd.DataFrame, keys: list[str]) -> 
     return one, two
 
 
+def ranked(known: pd.DataFrame) -> Floats:
+    """What samples are ranked by, (n,), in [0, 1]: the score; over several networks what they have in common.
+
+    The scores of two networks share no scale. Their probabilities do where all are calibrated; else a sample's rank
+    among those of its own network stands for it.
+
+    Args:
+        known: predictions with ``score``, perhaps ``round`` (of which network) and ``probability``.
+
+    Example:
+        >>> table = pd.DataFrame({"score": [0.1, 0.2, 0.8, 0.9], "round": [0, 0, 1, 1]})
+        >>> ranked(table).tolist()
+        [0.5, 1.0, 0.5, 1.0]
+    """
+    scores: Floats = known["score"].to_numpy(dtype=np.float64)
+    if not of_several_networks(known):
+        return scores
+    if not _calibrated(known):
+        within: Floats = known.groupby("round")["score"].rank(pct=True).to_numpy(dtype=np.float64)
+        return within
+    both = np.stack([known["probability"].to_numpy(dtype=np.float64), scores], axis=1)
+    _, place = np.unique(both, axis=0, return_inverse=True)
+    return np.asarray(place.reshape(-1) / max(int(place.max(initial=0)), 1), dtype=np.float64)
+
+
+def of_several_networks(known: pd.DataFrame) -> bool:
+    """Whether predictions are those of several networks."""
+    return "round" in known and known["round"].nunique() > 1
+
+
+def no_common_scale(known: pd.DataFrame) -> str:
+    """What to say where samples are compared by their ranks; empty elsewhere."""
+    if not of_several_networks(known) or _calibrated(known):
+        return ""
+    return (
+        f"The scores of {known['round'].nunique()} networks have no common scale, and no calibration gives them one: "
+        "samples are compared by their rank among those of their own network."
+    )
+
+
+def _calibrated(known: pd.DataFrame) -> bool:
+    return "probability" in known and bool(known["probability"].notna().all())
+
+
 def _known(predictions: pd.DataFrame, positive: int) -> tuple[Floats, Mask, pd.Series]:
     known = predictions[predictions["label"].notna()]
-    scores, labels = known["score"].to_numpy(dtype=np.float64), known["label"].astype(int).to_numpy() == 1
+    scores, labels = ranked(known), known["label"].astype(int).to_numpy() == 1
     return (scores, labels, known["group_id"]) if positive else (1 - scores, ~labels, known["group_id"])

@@ -13,6 +13,7 @@ from typing import Any
 from astrid_ml.contracts.check import ContractError
 from astrid_ml.contracts.left_out import left_out_units
 from astrid_ml.contracts.pipeline import DomainPipeline, Drop, Labeller, Unit
+from astrid_ml.contracts.verbs import ChecksUnits
 from astrid_ml.dataset.digests import read_digests
 from astrid_ml.dataset.prepared import units_that_failed
 from astrid_ml.errors import UserError
@@ -156,6 +157,8 @@ def planned(
     """What :func:`prepare_dataset` will do with the same arguments; large files are looked through for their chunks."""
     units = chunked(pipeline, units_of_plan(pipeline, raw), raw, store, executor or Serial(), progress)
     units += left_out_units(raw)
+    if isinstance(labeller, ChecksUnits):
+        labeller.check_units(units)
     jobs = make_jobs(pipeline, [unit for unit in units if not unit.missing], raw, store, data_seed, hash_inputs)
     mark = dataset_fingerprint(units, jobs, labeller, store, name)
     return Planned(units, jobs, mark, store / f"{name}-{mark[:12]}")

@@ -130,7 +130,11 @@ def frame_quality(image: Image, psf: PsfEstimate, noise: ImageNoise, chi2: pd.Se
 
 
 def doubts(*images: Image) -> tuple[str, ...]:
-    """Sentences for the user on what contradicts values of the frames' headers that are used nevertheless."""
-    return tuple(
-        f"{image.name}: {name}: {why}" for image in images for name, why in image.header.get("doubted", {}).items()
-    )
+    """Sentences for the user on what contradicts the frames' headers, or is missing there, and is used nevertheless."""
+    said = [f"{image.name}: {name}: {why}" for image in images for name, why in image.header.get("doubted", {}).items()]
+    said += [
+        f"{image.name}: no gain is known: the photon noise of sources themselves is not counted, say gain (e-/unit)"
+        for image in images
+        if not image.gain_known and not image.variance_includes_source
+    ]
+    return tuple(said)

@@ -10,7 +10,14 @@ from sklearn.metrics import average_precision_score
 from astrid_ml.errors import UserError
 from astrid_ml.evaluation.bootstrap import Bootstrap
 from astrid_ml.evaluation.intervals import area_interval
-from astrid_ml.evaluation.rankings import Ranking, binary_difference, binary_ranking, unpaired
+from astrid_ml.evaluation.rankings import (
+    Ranking,
+    binary_difference,
+    binary_ranking,
+    no_common_scale,
+    ranked,
+    unpaired,
+)
 from astrid_ml.evaluation.tree.ranking import leaves, tree_difference, tree_ranking
 from astrid_ml.evaluation.tree.views import View
 from astrid_ml.taxonomy import load_taxonomy
@@ -100,3 +107,37 @@ def test_leaves_are_ranked_at_the_headlines_window() -> None:
     difference = tree_difference(TREE, (table, worse.sample(frac=1, random_state=1)), "leaf/macro_f1/64d", bootstrap)
     assert difference is not None and 0 < difference.low < difference.value < difference.high
     assert tree_ranking(TREE, table.assign(label="no class"), "leaf/macro_f1/64d", bootstrap).value is None
+
+
+def of_two_networks() -> pd.DataFrame:
+    """Each ranks its own samples without a mistake, the second on a scale that begins where the first one's ends."""
+    first, second = drawn(3, 200), drawn(4, 200)
+    label = pd.concat([first["label"], second["label"]], ignore_index=True)
+    round_ = np.repeat([0, 1], 200)
+    score = np.where(label == 1, 0.3, 0.1) + 0.5 * round_ + np.tile(np.linspace(0, 0.05, 200), 2)
+    names = np.arange(400).astype(str)
+    return pd.DataFrame({"id": names, "group_id": names, "label": label, "score": score, "round": round_})
+
+
+def test_scores_of_several_networks_are_brought_to_one_scale() -> None:
+    """A k-fold run said AUCPR 0.5 of two networks that made no mistake: their scores were pooled as they came."""
+    table = of_two_networks()
+    assert average_precision_score(table["label"], table["score"]) < 0.6
+    probability = np.where(table["label"] == 1, 0.9, 0.1) + 0.01 * table["score"]
+    calibrated = table.assign(probability=probability)
+    assert binary_ranking(calibrated).value == pytest.approx(1.0)
+    assert no_common_scale(calibrated) == ""
+    # without probabilities by ranks: of unequal shares of real ones they are no perfect scale, but one
+    by_rank = binary_ranking(table).value
+    assert by_rank is not None and by_rank > 0.9
+    assert "rank among those of their own network" in no_common_scale(table)
+
+
+def test_the_order_within_a_network_is_kept_where_probabilities_are_tied() -> None:
+    table = of_two_networks().assign(probability=np.tile([0.2, 0.7], 200))
+    places = ranked(table)
+    assert len(np.unique(places)) == len(np.unique(table[["probability", "score"]], axis=0))
+    for _, part in table.assign(place=places).groupby(["round", "probability"]):
+        assert (part.sort_values("score")["place"].diff().dropna() > 0).all()
+    one = table.drop(columns="round")
+    assert (ranked(one) == one["score"]).all() and no_common_scale(one) == ""

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from astrid_ml.contracts.pipeline import Unit
 from astrid_ml.errors import UserError
-from astrid_ml.preprocessing.labels import ColumnLabel, ScoreThresholdLabel, TableLabel, TruthLabel
+from astrid_ml.preprocessing.labels import ColumnLabel, MatchLabel, ScoreThresholdLabel, TableLabel, TruthLabel
 
 
 def index() -> pd.DataFrame:
@@ -25,6 +26,27 @@ def test_a_table_is_joined_on_the_id_as_text(tmp_path: Path) -> None:
     assert out["label"].isna().tolist() == [False, False, True]
     assert (account["labelled"], account["unlabelled"], account["rows_without_sample"]) == (2, 1, 1)
     assert account["proxy"] is False
+
+
+def test_words_of_a_table_are_mapped(tmp_path: Path) -> None:
+    """A student's table said real and bogus; the message named a key that label=table did not take."""
+    (tmp_path / "labels.csv").write_text("id,label\n1,real\n2,bogus\n3,unsure\n")
+    out, account = TableLabel(str(tmp_path / "labels.csv"), mapping={"real": 1, "bogus": 0}).apply(index())
+    assert out["label"].tolist()[:2] == [1, 0] and out["label"].isna().tolist() == [False, False, True]
+    assert (out["label"].dtype, account["labelled"]) == ("Int8", 2)
+    with pytest.raises(UserError, match=r"label\.mapping; got real, bogus, unsure"):
+        TableLabel(str(tmp_path / "labels.csv"), mapping={"Real": 1}).apply(index())
+
+
+def test_pairs_without_any_truth_are_refused_before_they_are_subtracted() -> None:
+    def unit(name: str, **parameters: object) -> Unit:
+        return Unit(name, (), dict(parameters))
+
+    with pytest.raises(UserError, match="a truth table"):
+        MatchLabel().check_units([unit("a", truth=None), unit("b", truth="")])
+    MatchLabel().check_units([unit("a", truth=None), unit("b", truth="known.csv")])
+    MatchLabel().check_units([unit("of another pipeline")])
+    MatchLabel().check_units([])
 
 
 def test_a_table_that_matches_nothing_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from astrid_ml.models.tasks.binary import RealBogusTask
 from astrid_ml.models.tasks.task import Task
 from astrid_ml.pipeline.writer import MemorySource
 from astrid_ml.run.parts import check_batch, check_datamodule
-from astrid_ml.run.training.rounds import check_folds
+from astrid_ml.run.training.classes import check_folds
 from astrid_ml.run.trial import check_scores, check_task, try_batch, try_first_batch
 
 

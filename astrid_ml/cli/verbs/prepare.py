@@ -26,6 +26,7 @@ def command(cfg: Any) -> int:
     with importing(), waiting("loading libraries"):
         from astrid_ml.contracts.columns import columns_of
         from astrid_ml.run.prepare import export, exporter, plan, prepare
+        from astrid_ml.run.told.dataset import labels_in_words
 
     config = plain(cfg)
     if config["dry_run"]:
@@ -41,6 +42,8 @@ def command(cfg: Any) -> int:
     dataset, outcome = prepare(config)
     print(printable(f"dataset: {dataset.path}"))
     print(printable(f"samples: {len(columns_of(dataset))}"))
+    if words := labels_in_words(dataset.meta):
+        print(printable(f"labels: {words}"))
     for name, count in accounts_of(dataset.meta):
         print(printable(f"{name}: {count}"))
     if config.get("export"):

@@ -20,9 +20,8 @@ from astrid_ml.checkpoint.novelty import with_novelty
 from astrid_ml.checkpoint.record import ChannelRecord, Record, TrainingDigest
 from astrid_ml.contracts.columns import columns_of, rows_of
 from astrid_ml.contracts.programs import FitsItself
-from astrid_ml.contracts.scoring import HasExample, HasPurpose, ModelData, ModelTask
+from astrid_ml.contracts.scoring import HasExample, ModelData, ModelTask
 from astrid_ml.dataset.prepared import PreparedDataset
-from astrid_ml.errors import UserError
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.run.marks import FOLDER, Mark, Marks
 from astrid_ml.run.prediction.baselines import fit_baselines, with_baselines
@@ -30,6 +29,7 @@ from astrid_ml.run.prediction.domain import beside, domain_of_rows, fit_validity
 from astrid_ml.run.prediction.sky import sky_of
 from astrid_ml.run.stages import Stage, StageLog, table_digest
 from astrid_ml.run.told.dataset import simulated_of
+from astrid_ml.run.training.classes import check_folds
 from astrid_ml.run.training.fit import FitOutcome, fit, settled
 from astrid_ml.run.training.resume import FITTED, keep_weights, kept_record, kept_weights
 from astrid_ml.run.trial import try_first_batch
@@ -262,33 +262,6 @@ def predictions(task: ModelTask, datamodule: ModelData, dataset: PreparedDataset
     index = rows_of(dataset, table["row"].to_numpy()).reset_index(drop=True)
     index = index.drop(columns=[name for name in ("array",) if name in index])
     return pd.concat([index.drop(columns="row"), table.rename(columns={"row": "index_row"})], axis=1)
-
-
-def check_folds(datamodule: ModelData, dataset: PreparedDataset, judge: object = None) -> None:
-    """A training or validation fold with one class only cannot teach or choose anything: say so before the fit.
-
-    Raises:
-        UserError: fewer than two classes; a label that is neither 0 nor 1 where a binary judge decides.
-    """
-    if isinstance(judge, HasPurpose) and judge.purpose == "binary":
-        held = np.concatenate([datamodule.rows[fold] for fold in FOLDS])
-        used = rows_of(dataset, held, ["label"])["label"].dropna()
-        strange = used[~used.isin([0, 1])].unique()
-        if len(strange):
-            raise UserError(
-                "labels of 0 and 1 for a binary task",
-                f"{', '.join(map(str, strange[:3]))} among {len(used)} labelled samples",
-                "map them to 0 (bogus) and 1 (real) in the pipeline or by label=column label.mapping={...}",
-            )
-    for fold in ("train", "val"):
-        rows = datamodule.rows[fold]
-        classes = datamodule.count_classes(dataset, rows)
-        if classes < 2:
-            raise UserError(
-                f"at least two classes in the {fold} fold",
-                f"{len(rows)} labelled samples of {classes} class(es)",
-                "give labels of both classes, more data, or another split or split.seed",
-            )
 
 
 def baselines_of(work: RoundWork, datamodule: ModelData) -> dict[str, Any] | None:

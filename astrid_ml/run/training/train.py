@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,17 +14,21 @@ from astrid_ml.build import build
 from astrid_ml.checkpoint.begin import with_digest
 from astrid_ml.checkpoint.digests import digest_of
 from astrid_ml.checkpoint.predictions import write_predictions
+from astrid_ml.contracts.columns import columns_of
 from astrid_ml.contracts.scoring import HasPurpose
+from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.evaluation.baselines.fit import comparable
 from astrid_ml.evaluation.intervals import area_interval
 from astrid_ml.evaluation.judge import Judge
 from astrid_ml.evaluation.result import EvaluationResult
 from astrid_ml.interrupts import end_with_parent, name_parent
 from astrid_ml.places import check_name
+from astrid_ml.printable import printable
 from astrid_ml.run.folder import LiveRecord, is_first_process, open_run_folder, owned_folder
 from astrid_ml.run.marks import Marks
 from astrid_ml.run.parts import check_parts
 from astrid_ml.run.stages import StageLog, table_digest
+from astrid_ml.run.told.dataset import failed_in_words, labels_in_words
 from astrid_ml.run.training.join import join_rounds
 from astrid_ml.run.training.publish import Publication, publish
 from astrid_ml.run.training.requeue import requeued
@@ -71,6 +76,8 @@ def _train(
 ) -> dict[str, Any]:
     marks = Marks(folder, is_first_process())
     dataset = dataset_of(config, marks, log)
+    if marks.writes:
+        say_dataset(dataset)
     plan = plan_of(config, dataset, marks, log)
     audit = audit_of(config, dataset, plan, marks, log)
     judge: Judge = build(config["evaluation"], config.get("trust", []))
@@ -216,3 +223,12 @@ def over_values(judge: Judge, test: pd.DataFrame, column: str) -> list[str]:
     if ends is None:
         return [said]
     return [f"{said} With the {column}s as what varies, that of AUCPR is {ends[0]:.3f} to {ends[1]:.3f}."]
+
+
+def say_dataset(dataset: PreparedDataset) -> None:
+    """Tell the console what there is to learn from, before it takes time: a fault of the labels is seen here."""
+    lines = [f"dataset: {len(columns_of(dataset)):,} samples"]
+    if words := labels_in_words(dataset.meta):
+        lines[0] += f": {words}"
+    for line in [*lines, *failed_in_words(dataset.meta, str(dataset.path / "dataset.json"))]:
+        print(printable(line), file=sys.stderr, flush=True)

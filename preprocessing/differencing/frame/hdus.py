@@ -117,7 +117,10 @@ def celestial_wcs(header: fits.Header, path: str, needed: bool) -> WCS | None:
     if wcs.has_celestial:
         return longitude_first(wcs)
     if needed:
-        fix = "solve the astrometry, or use preprocessing/align=none where the frames are already aligned"
+        fix = (
+            "solve the astrometry; in a pair preprocessing.load.need_wcs=false matches the stars, and "
+            "preprocessing/align=none takes frames that are aligned"
+        )
         raise UserError("celestial coordinates (WCS) in the header", f"none in {path}", fix)
     return None
 

@@ -26,7 +26,12 @@ def test_the_plan_names_the_dataset_that_preparing_makes(tmp_path: Path, capsys:
     assert command(compose("prepare", words(tmp_path))) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"dataset: {tmp_path / 'store' / plan['dataset']}"
-    assert lines[1:] == ["samples: 8", "simulated stamps: 8", "units: 2 done, 0 found again, 0 failed"]
+    assert lines[1:] == [
+        "samples: 8",
+        "labels: 3 real, 5 bogus",
+        "simulated stamps: 8",
+        "units: 2 done, 0 found again, 0 failed",
+    ]
     assert len(PreparedDataset(lines[0].removeprefix("dataset: ")).index) == 8
 
 
@@ -34,7 +39,12 @@ def test_a_given_dataset_is_opened_as_it_is(tmp_path: Path, capsys: pytest.Captu
     command(compose("prepare", words(tmp_path)))
     path = capsys.readouterr().out.splitlines()[0].removeprefix("dataset: ")
     assert command(compose("prepare", words(tmp_path, f'dataset="{path}"'))) == 0
-    assert capsys.readouterr().out.splitlines() == [f"dataset: {path}", "samples: 8", "simulated stamps: 8"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"dataset: {path}",
+        "samples: 8",
+        "labels: 3 real, 5 bogus",
+        "simulated stamps: 8",
+    ]
 
 
 def test_what_is_not_printed_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

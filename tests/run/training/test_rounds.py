@@ -14,13 +14,15 @@ from made.untrained import Untrained, untrained
 
 from astrid_ml.build import build
 from astrid_ml.checkpoint.load import load_model, save_model
+from astrid_ml.contracts.scoring import ModelData
+from astrid_ml.dataset.prepared import PreparedDataset
 from astrid_ml.errors import UserError
 from astrid_ml.run.stages import StageLog
 from astrid_ml.run.training import rounds
+from astrid_ml.run.training.classes import check_folds
 from astrid_ml.run.training.rounds import (
     PREDICTION_NODES,
     RoundWork,
-    check_folds,
     forget_fitted,
     make_record,
     predictions,
@@ -77,6 +79,19 @@ def test_a_fold_of_one_class_is_refused_before_the_fit(made: Untrained, fold: st
     bogus = int((folds["fold"] == fold).sum())
     with pytest.raises(UserError, match=f"two classes in the {fold} fold; got {bogus} labelled samples of 1 class"):
         check_folds(datamodule, made.dataset)
+
+
+def test_labels_that_the_task_cannot_use_are_named(made: Untrained) -> None:
+    """A student's classes were none of the tree's: "0 labelled samples" told him nothing."""
+    columns = pd.DataFrame({"label": ["SN Ia-pec"] * 3 + ["Nova?"] + [None]})
+    dataset = SimpleNamespace(index=columns)
+    strange = SimpleNamespace(
+        rows={"train": np.arange(0), "val": np.arange(0)},
+        usable=lambda index: np.zeros(len(index["label"]), dtype=bool),
+        count_classes=lambda source, rows: 0,
+    )
+    with pytest.raises(UserError, match=r"does not know: SN Ia-pec \(3\), Nova\? \(1\)"):
+        check_folds(cast(ModelData, strange), cast(PreparedDataset, dataset))
 
 
 def test_the_record_knows_what_was_seen_and_what_was_kept_for_the_test(made: Untrained, tmp_path: Path) -> None:

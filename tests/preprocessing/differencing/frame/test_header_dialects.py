@@ -245,10 +245,21 @@ def test_contradictions_are_warned_of(tmp_path: Path, cards: dict[str, Any], wor
     assert not calibration(DATE | {"MJD-OBS": START, "EXPTIME": 30.0}).account.doubted
 
 
+def test_a_missing_gain_is_said(tmp_path: Path) -> None:
+    """Without it the errors of bright sources are too small, and nobody was told."""
+    data = np.random.default_rng(1).normal(100, 5, (64, 64)).astype(np.float32)
+    header = header_of(DATE)
+    header.pop("GAIN", None)
+    fits.PrimaryHDU(data, header).writeto(tmp_path / "a.fits")
+    [said] = doubts(LoadFits(need_wcs=False)(Frame(str(tmp_path / "a.fits"))))
+    assert said.startswith("a.fits: no gain is known") and "e-/unit" in said
+    assert not doubts(LoadFits(need_wcs=False)(Frame(str(tmp_path / "a.fits"), gain=1.6)))
+
+
 def test_what_a_user_knows_better_is_not_doubted(tmp_path: Path) -> None:
     data = np.random.default_rng(1).normal(100, 5, (64, 64)).astype(np.float32)
     fits.PrimaryHDU(data, header_of(DATE | {"MJD-OBS": START + 3.0})).writeto(tmp_path / "a.fits")
-    image = LoadFits(need_wcs=False)(Frame(str(tmp_path / "a.fits"), mjd=MJD))
+    image = LoadFits(need_wcs=False)(Frame(str(tmp_path / "a.fits"), mjd=MJD, gain=1.6))
     assert not doubts(image) and image.header["values"]["mjd"] == str(MJD)
 
 
