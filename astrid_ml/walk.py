@@ -15,6 +15,7 @@ from astrid_ml.found import LOCK, NOT_DATA, NOTES
 from astrid_ml.printable import printable
 
 _RESULTS = ("audit", "baseline", "compare", "depth", "evaluate", "predict", "recover", "score-ramps")
+OF_COMMANDS = ("report.json",)  # what a command leaves beside the data that it wrote
 _LEFT_OUT: dict[str, dict[str, str]] = {}  # folder -> what the last walk through it left out, and why
 _SURROGATES = re.compile("[\ud800-\udfff]")  # how Python holds bytes of a name that are no UTF-8
 
@@ -103,7 +104,8 @@ def _below(folder: Path) -> list[Path]:
             continue
         below.sort()
         try:
-            paths = [Path(here, name) for name in names if name not in NOTES and not name.endswith(LOCK)]
+            own = (*NOTES, *(OF_COMMANDS if NOT_DATA in names else ()))
+            paths = [Path(here, name) for name in names if name not in own and not name.endswith(LOCK)]
             broken += [path for path in paths if not named_in_utf8(path)]
             paths = [path for path in paths if named_in_utf8(path)]
             files += [path for path in paths if path.is_file()]

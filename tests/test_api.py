@@ -166,3 +166,14 @@ def test_what_a_model_cannot_read_is_said(data: object, said: str, tmp_path_fact
     model = api.load(untrained(tmp_path_factory.mktemp("not")).checkpoint)
     with pytest.raises(UserError, match=said):
         model.predict(data)
+
+
+def test_what_notebooks_look_for_first_is_found_or_named() -> None:
+    """``astrid_ml.load`` ended in Python's own words, ``astrid_ml.api`` needed an import that no page showed."""
+    import astrid_ml
+
+    assert astrid_ml.api is api
+    with pytest.raises(AttributeError, match=r"no attribute 'load': astrid_ml\.api\.load\(PATH\) opens a model"):
+        _ = astrid_ml.load
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        _ = astrid_ml.nothing

@@ -239,7 +239,8 @@ def with_keys(words: Sequence[str], verb: Verb, conf: Folder) -> str:
     for word in [word for word in words if "=" not in word]:
         able = [key for key in _keys_of_word(word, keys, conf) if key in keys.groups or keys[key]]
         if "science" in able:  # a verb of images has other uses for its other keys
-            able = ["science", "reference"]
+            several = "input" in able and Path(word).expanduser().is_dir()
+            able = ["input"] if several else ["science", "reference"]
         able = [key for key in able if key not in given and (key != "paths.raw" or "experiment" in keys.groups)]
         free = [key for key in able if key not in out] or [key for key in able if keys.takes_list(key)]
         if free:

@@ -78,6 +78,7 @@ def test_what_is_no_name_is_no_option(value: str) -> None:
         ("difference a.fits b.fits", "write science=a.fits reference=b.fits;"),
         ("difference science=a.fits b.fits", "write reference=b.fits;"),
         ("difference pairs.csv", "write input=pairs.csv;"),
+        ("difference {fits}", "write input={fits};"),
         ("convert sim out", "write input=sim output_dir=out;"),
         ("forced out stars.csv", "write input=out positions=stars.csv;"),
         ("inject a.fits stars.csv", "write science=a.fits positions=stars.csv;"),
@@ -98,7 +99,8 @@ def test_what_is_no_name_is_no_option(value: str) -> None:
 )
 def test_a_path_without_its_key_is_told_the_key(line: str, meant: str, tmp_path: Path) -> None:
     marks = {"prepared": "dataset.json", "run": "config.yaml", "store": "latest.json"}
-    places = {name: str(tmp_path / name) for name in marks}
+    places = {name: str(tmp_path / name) for name in (*marks, "fits")}
+    (tmp_path / "fits").mkdir()
     for name, mark in marks.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / mark).write_text("{}")

@@ -33,6 +33,13 @@ def test_what_commands_of_ours_note_beside_data_is_no_data(tmp_path: Path) -> No
     assert [path.name for path in walk(tmp_path)] == ["packets.json"]
 
 
+def test_the_report_of_a_conversion_is_no_data(tmp_path: Path) -> None:
+    (tmp_path / "report.json").touch()
+    assert [path.name for path in walk(tmp_path)] == ["report.json"]
+    (tmp_path / "made_by.json").write_text('{"verb": "convert"}')
+    assert walk(tmp_path) == []
+
+
 def test_results_that_an_earlier_command_left_below_are_no_input(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
