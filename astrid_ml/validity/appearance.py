@@ -14,6 +14,7 @@ import numpy as np
 from astrid_ml.errors import UserError
 from astrid_ml.stats import MAD_TO_SIGMA
 from astrid_ml.types import Array, Floats, Mask
+from astrid_ml.validity.threshold import threshold_of
 
 INSIDE = 0.985  # share of validation that the threshold keeps
 LEAST = 30  # stamps of validation from which a threshold can be chosen
@@ -87,12 +88,13 @@ def blank(images: Array) -> Mask:
     return out
 
 
-def fit_appearance(train: Floats, validation: Floats) -> dict[str, Any] | None:
+def fit_appearance(train: Floats, validation: Floats, labels: Array | None = None) -> dict[str, Any] | None:
     """Where training stamps lie, and how far from there is too far: a distance in units of their own spread.
 
     Args:
         train: (n, k) of :func:`appearance_of`.
         validation: (m, k) of stamps that were not trained on.
+        labels: (m,) theirs, of two classes, see :func:`astrid_ml.validity.threshold.threshold_of`.
 
     Returns:
         ``mean``, ``scale``, ``axes`` (tensors) and ``threshold``; None where there are too few.
@@ -110,10 +112,7 @@ def fit_appearance(train: Floats, validation: Floats) -> dict[str, Any] | None:
         name: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
         for name, array in (("mean", mean), ("scale", scale), ("axes", axes))
     }
-    distances = np.sort(strangeness_of(plain, validation))
-    # So many of m stamps beyond it that a new one lies inside with this probability.
-    place = min(int(np.ceil(INSIDE * (len(distances) + 1))), len(distances)) - 1
-    return {**plain, "threshold": float(distances[place])}
+    return {**plain, "threshold": threshold_of(strangeness_of(plain, validation), INSIDE, labels)}
 
 
 def strangeness_of(plain: Mapping[str, Any], statistics: Floats) -> Floats:

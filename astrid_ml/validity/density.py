@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from astrid_ml.errors import UserError
-from astrid_ml.types import Floats
+from astrid_ml.types import Array, Floats
+from astrid_ml.validity.threshold import threshold_of
 
 WIDTH, KEPT, NEIGHBOURS = 24, 2000, 5  # directions, samples of training, neighbours
 LEAST = 30  # samples of validation from which a threshold can be chosen
@@ -16,7 +17,7 @@ INSIDE = 0.98  # share of validation that the threshold keeps
 ARRAYS = {"mean": 1, "axes": 2, "reference": 2}
 
 
-def fit_density(train: Floats, validation: Floats) -> dict[str, Any] | None:
+def fit_density(train: Floats, validation: Floats, labels: Array | None = None) -> dict[str, Any] | None:
     """The directions in which training samples spread, their places there, and the distance that is too far.
 
     Distance is the mean to the nearest neighbours of training (Sun et al. 2022, ICML, PMLR 162, 20827) after whitening
@@ -25,6 +26,7 @@ def fit_density(train: Floats, validation: Floats) -> dict[str, Any] | None:
     Args:
         train: (n, D) what the network knows of training samples.
         validation: (m, D) of validation samples, which were not trained on.
+        labels: (m,) theirs, of two classes, see :func:`astrid_ml.validity.threshold.threshold_of`.
 
     Returns:
         ``mean``, ``axes``, ``reference`` (tensors), ``threshold``, ``neighbours``; None where there are too few.
@@ -45,10 +47,8 @@ def fit_density(train: Floats, validation: Floats) -> dict[str, Any] | None:
     plain: dict[str, Any] = {"neighbours": min(NEIGHBOURS, len(reference))}
     for name, array in (("mean", mean), ("axes", whitened), ("reference", reference)):
         plain[name] = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
-    distances = np.sort(distances_of({**plain, "threshold": 0.0}, validation))
-    # So many of m samples beyond it that a new one lies inside with this probability.
-    place = min(int(np.ceil(INSIDE * (len(distances) + 1))), len(distances)) - 1
-    return {**plain, "threshold": float(distances[place])}
+    distances = distances_of({**plain, "threshold": 0.0}, validation)
+    return {**plain, "threshold": threshold_of(distances, INSIDE, labels)}
 
 
 def distances_of(plain: Mapping[str, Any], features: Floats) -> Floats:

@@ -314,7 +314,7 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
         "none: too few samples, or a network that does not tell what it knows"
         if density is None
         else f"mean distance to {density['neighbours']} of {len(density['reference']):,} training samples, "
-        f"at most {density['threshold']:.3g} ({DENSE:.0%} of validation)"
+        f"at most {density['threshold']:.3g} ({DENSE:.0%} of validation or more)"
     )
     novelty = domain.get("novelty")
     if novelty is not None:
@@ -326,7 +326,7 @@ def in_words(domain: Mapping[str, Any] | None) -> dict[str, str]:
     if appearance is not None:
         out["appearance"] = (
             f"{len(appearance['mean'])} statistics of the pixels, distance at most {appearance['threshold']:.3g} "
-            f"({LOOKS:.1%} of validation)"
+            f"({LOOKS:.1%} of validation or more)"
         )
     names = sorted({SPREAD[name] for columns in (domain.get("spread") or {}).values() for name in columns})
     if names:

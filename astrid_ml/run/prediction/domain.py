@@ -150,16 +150,24 @@ def fit_validity(
     learned_from = train if drawn is None else np.unique(drawn)
     some = [np.sort(random.permutation(rows)[:KEPT]).astype(np.int64) for rows in (learned_from, val)]
     first, second = (seen_by(task, data, source, rows) for rows in some)
-    density = None if first.known is None or second.known is None else fit_density(first.known, second.known)
-    looks = None if first.looks is None or second.looks is None else fit_appearance(first.looks, second.looks)
-    novelty = fitted_novelty(task, data, source, (learned_from, val))
     told = rows_of(source, some[1], [MISSION, CLASS]).reset_index(drop=True)
+    labels = _of_two_classes(told)
+    density = None if first.known is None or second.known is None else fit_density(first.known, second.known, labels)
+    looks = None if first.looks is None or second.looks is None else fit_appearance(first.looks, second.looks, labels)
+    novelty = fitted_novelty(task, data, source, (learned_from, val))
     plain = table.drop(columns=CLASS, errors="ignore").join(
         rows_of(source, np.concatenate([train, val]), [CLASS]).reset_index(drop=True)
     )
     learned = told.assign(**_distances({"density": density, "appearance": looks}, second))
     spread = fit_spread([plain, learned])
     return fit_domain(Facts(table, simulated), density, sky, looks, novelty, spread)
+
+
+def _of_two_classes(table: pd.DataFrame) -> Floats | None:
+    """Labels 0 and 1 as numbers, NaN where unknown; None where there are others, or none."""
+    numbers = pd.to_numeric(table[CLASS], errors="coerce") if CLASS in table else pd.Series(dtype=float)
+    known = numbers.dropna()
+    return numbers.to_numpy(dtype=np.float64, na_value=np.nan) if len(known) and known.isin([0, 1]).all() else None
 
 
 def _distances(validity: Mapping[str, Any], seen: Seen) -> dict[str, Floats]:
