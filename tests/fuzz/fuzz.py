@@ -14,6 +14,7 @@ import sys
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from astrid_ml.executors.supervise import Crew
 
 WELL = ("read", "refused", "dropped")  # outcomes that may be
 NAMED = re.compile(r"\b[A-Z][A-Za-z]+(?:Error|Exception|Warning):")  # no word for whoever owns the file
+SOUND = "as it was made"
 LIMITS = Limits(seconds=60.0, seconds_per_mb=0.0, memory=2.5, retries=0)
 
 
@@ -60,39 +62,55 @@ class WatchedCrew(Crew):
 
 
 def tally(kind: FileKind, files: int, first: int, work: Path, workers: int) -> Tally:
-    """Change a sound file in many ways and read each.
+    """Change a sound file in many ways and read each; see :func:`tallies`."""
+    return tallies([kind], files, first, work, workers)[kind.name]
+
+
+def tallies(kinds: Sequence[FileKind], files: int, first: int, work: Path, workers: int) -> dict[str, Tally]:
+    """Name of each kind -> what came of its changed files; the processes that read are the same for all.
 
     Args:
-        kind: of the file.
-        files: how many.
+        kinds: of files.
+        files: how many of each.
         first: the first seed.
         work: an empty folder.
         workers: processes.
     """
+    items, ways = list[tuple[str, str]](), list[str]()
+    for kind in kinds:
+        for name, way in changed_files(kind, files, first, work / kind.name):
+            items.append((kind.name, name))
+            ways.append(way)
+    out, crew = {kind.name: Tally() for kind in kinds}, WatchedCrew(read, items, LIMITS)
+    for position, result in crew.run(workers):
+        outcome, fault = judged(result)
+        done, way = out[items[position][0]], ways[position]
+        if way == SOUND:
+            assert outcome == "read", f"the sound file of {items[position][0]}: {result}"
+            continue
+        done.counts[outcome] += 1
+        if fault:
+            done.faults.append(f"{items[position][0]}, {way}: {fault}")
+    for done in out.values():
+        done.peak = crew.peak / 1e9
+    return out
+
+
+def changed_files(kind: FileKind, files: int, first: int, work: Path) -> list[tuple[str, str]]:
+    """A sound file and its changed copies: where each lies, and how it was changed."""
     sound_folder = work / "sound"
     sound_folder.mkdir(parents=True)
     with silent():
         path = kind.make(sound_folder)
     content, inside = path.read_bytes(), path.relative_to(sound_folder)
-    items, ways = [(kind.name, str(path))], ["as it was made"]
+    made = [(str(path), SOUND)]
     for seed in range(first, first + files):
         folder = work / f"{seed}"
         shutil.copytree(sound_folder, folder)
         way, changed = mutated(content, seed)
         (folder / inside).write_bytes(changed)
-        items.append((kind.name, str(folder / inside)))
-        ways.append(f"seed {seed}, {way}")
-    out, crew = Tally(), WatchedCrew(read, items, LIMITS)
-    for position, result in crew.run(workers):
-        outcome, fault = judged(result)
-        if position == 0:
-            assert outcome == "read", f"the sound file: {result}"
-            continue
-        out.counts[outcome] += 1
-        if fault:
-            out.faults.append(f"{kind.name}, {ways[position]}: {fault}")
-    out.peak = crew.peak / 1e9
-    return out
+        made.append((str(folder / inside), f"seed {seed}, {way}"))
+    return made
 
 
 def judged(result: Any) -> tuple[str, str]:

@@ -172,7 +172,9 @@ def cut_short(folder: Path, pattern: str) -> None:
 
 
 def without_triplets(folder: Path) -> None:
+    """Nor its epochs: what a target is of whose stamps none could be used."""
     discard(folder / "training_triplets")
+    discard(folder / "epochs")
 
 
 def without_differences(folder: Path) -> None:
