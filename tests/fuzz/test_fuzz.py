@@ -11,7 +11,6 @@ from mutate import WAYS, mutated
 
 from astrid_ml.executors.contract import OverLimitError, WorkerDiedError
 
-
 NAMES = sorted(KINDS)
 TOGETHER = 12  # kinds whose files one process reads: it imports the libraries once
 
