@@ -25,7 +25,7 @@ from astrid_ml.report import plots, sections_head, sections_results, sections_ru
 from astrid_ml.report.contact_sheet import MISSING, stamp_png, stretched, write_contact_sheet
 from astrid_ml.report.content import RunReport, SamplePicture
 from astrid_ml.report.model_card import card_text
-from astrid_ml.report.names import fixed, show
+from astrid_ml.report.names import fixed, readable, show
 from astrid_ml.report.svg import BOTTOM, HEIGHT, LEFT, RIGHT, WIDTH, Line, plot, ticks, whisker
 from astrid_ml.stats import wilson
 
@@ -212,10 +212,10 @@ def test_numbers_of_a_tree_are_those_of_the_headlines_window(shown: Shown) -> No
 def test_tables_have_words_for_columns_and_one_for_an_interval() -> None:
     raw = {"level": ["leaf"], "days": [4.0], "n": [360.0], "macro_f1": [0.25], "nll_prior": [1.0], "ece_excess": [0.1]}
     ends = {"macro_f1_low": [0.2], "macro_f1_high": [0.3]}
-    made = sections_results.readable(pd.DataFrame(raw | ends))
+    made = readable(pd.DataFrame(raw | ends))
     assert made.columns.tolist() == ["level", "days", "objects", "macro-F1", "95 % interval"]
     assert made.iloc[0].tolist() == ["the leaves", 4.0, 360.0, "0.250", "0.200 to 0.300"]
-    ranked = sections_results.readable(pd.DataFrame({"aucpr": [0.5, 0.25], "low": [0.4, None], "high": [0.6, None]}))
+    ranked = readable(pd.DataFrame({"aucpr": [0.5, 0.25], "low": [0.4, None], "high": [0.6, None]}))
     assert ranked.to_numpy().tolist() == [["0.500", "0.400 to 0.600"], ["0.250", ""]]
 
 

@@ -72,8 +72,8 @@ def _by_mission(recalls: pd.DataFrame | None, counts: Mapping[str, Any]) -> pd.D
         recall = row.get("recall")
         if not known or recall is None or pd.isna(recall):
             continue
-        ends = (row.get("recall_low"), row.get("recall_high"))
-        share, both = _share(matched, known, recall, None if any(map(pd.isna, ends)) else ends)
+        low, high = (float(row.get(f"recall_{end}", np.nan)) for end in ("low", "high"))
+        share, both = _share(matched, known, recall, (low, high) if math.isfinite(low) else None)
         low, high = both or (np.nan, np.nan)
         rows.append(
             {
