@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
-from astrid_ml.contracts.pipeline import Unit
+if TYPE_CHECKING:
+    from astrid_ml.contracts.pipeline import Unit
 
 
 @runtime_checkable

@@ -76,8 +76,7 @@ def _train(
 ) -> dict[str, Any]:
     marks = Marks(folder, is_first_process())
     dataset = dataset_of(config, marks, log)
-    if marks.writes:
-        say_dataset(dataset)
+    say_dataset(dataset, marks)
     plan = plan_of(config, dataset, marks, log)
     audit = audit_of(config, dataset, plan, marks, log)
     judge: Judge = build(config["evaluation"], config.get("trust", []))
@@ -225,8 +224,10 @@ def over_values(judge: Judge, test: pd.DataFrame, column: str) -> list[str]:
     return [f"{said} With the {column}s as what varies, that of AUCPR is {ends[0]:.3f} to {ends[1]:.3f}."]
 
 
-def say_dataset(dataset: PreparedDataset) -> None:
+def say_dataset(dataset: PreparedDataset, marks: Marks) -> None:
     """Tell the console what there is to learn from, before it takes time: a fault of the labels is seen here."""
+    if not marks.writes:
+        return
     lines = [f"dataset: {len(columns_of(dataset)):,} samples"]
     if words := labels_in_words(dataset.meta):
         lines[0] += f": {words}"
