@@ -15,6 +15,8 @@ from astrid_ml.preprocessing.simulated_sky.config import SkyConfig
 from astrid_ml.preprocessing.simulated_sky.missions import SkyExposure, SkyMission, expose
 from astrid_ml.preprocessing.simulated_sky.pair import simulate_pair
 
+MARGIN = 32.0  # px: a supernova's stamp, and the galaxy around it, lie within its image
+
 
 @dataclass(frozen=True)
 class Night:
@@ -88,6 +90,7 @@ class SkyField:
         """The field's sky, turned so that its one transient stands at the supernova's place."""
         exposures = [expose(self.mission, self.band, self.discovered, n) for n in (1, self.mission.preset.depth)]
         config = self.sky.config(self.mission, exposures[0], exposures[1], 1.0, np.random.default_rng([self.seed, 7]))
+        config = replace(config, margin=MARGIN)
         truth = simulate_pair(replace(config, centre=self.place), self.seed, night=0).truth
         x, y = _supernova(truth)
         centre = self.place
