@@ -56,27 +56,9 @@ def brier(probability: Any, labels: Any) -> float:
     return float(np.mean(squared_errors(probability, labels)))
 
 
-def platt_targets(labels: Mask) -> Floats:
-    """What a sigmoid is fitted to in place of 1 and 0: (N1 + 1) / (N1 + 2) and 1 / (N0 + 2), (n,).
-
-    Platt 1999, Advances in Large Margin Classifiers, 61. Where a few samples are told apart without a mistake, 1 and 0
-    make every new probability a certainty; of thousands the targets are 1 and 0 but for a part in thousands.
-
-    Args:
-        labels: (n,).
-
-    Example:
-        >>> platt_targets(np.array([True] * 8 + [False] * 98))[[0, -1]].tolist()
-        [0.9, 0.01]
-    """
-    real = int(labels.sum())
-    out: Floats = np.where(labels, (real + 1) / (real + 2), 1 / (len(labels) - real + 2))
-    return out
-
-
 @dataclass(frozen=True)
 class Temperature:
-    """p = sigmoid(logit / T + b) (Guo et al. 2017, arXiv:1706.04599, with an offset), fitted to Platt's targets.
+    """p = sigmoid(logit / T + b) (Guo et al. 2017, arXiv:1706.04599, with an offset).
 
     Args:
         offset: fit b as well. A loss with class weights or balanced batches shifts all logits, which no
@@ -86,11 +68,11 @@ class Temperature:
     offset: bool = True
 
     def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
-        """Minimise the cross-entropy on validation; T stays positive."""
+        """Minimise the negative log-likelihood on validation; T stays positive."""
         from scipy.optimize import minimize
 
-        _, known = check_scores(scores, labels, soft=True)
-        x, y = logits_of(scores), platt_targets(known)
+        _, y = check_scores(scores, labels, soft=True)
+        x = logits_of(scores)
 
         def loss(parameters: Floats) -> float:
             scale, shift = np.exp(parameters[0]), parameters[1] if self.offset else 0.0
@@ -112,12 +94,12 @@ class Beta:
     """logit p = a log s - b log(1 - s) + c with a, b >= 0 (Kull et al. 2017, EJS 11, 5052): each end by itself."""
 
     def fit(self, scores: Any, labels: Any) -> dict[str, Any]:
-        """Minimise the cross-entropy on validation with Platt's targets."""
+        """Minimise the negative log-likelihood on validation."""
         from scipy.optimize import minimize
         from scipy.special import expit
 
-        _, known = check_scores(scores, labels, soft=True)
-        logs, y = _end_logs(scores), platt_targets(known)
+        _, y = check_scores(scores, labels, soft=True)
+        logs = _end_logs(scores)
 
         def loss(parameters: Floats) -> tuple[float, Floats]:
             z = logs @ parameters[:2] + parameters[2]

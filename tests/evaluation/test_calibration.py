@@ -85,26 +85,3 @@ def test_an_unknown_kind_is_refused_and_none_gives_no_probability() -> None:
     assert cal.calibrated([0.5], cal.NoCalibration().fit([0.5], [1])) is None
     with pytest.raises(UserError, match="spline"):
         cal.calibrated([0.5], {"kind": "spline", "parameters": {}})
-
-
-@pytest.mark.parametrize("kind", [cal.Temperature(), cal.Beta()])
-def test_few_samples_that_are_told_apart_make_no_certainties(kind: cal.Calibration) -> None:
-    """Ten real and ten bogus, all told apart: new samples got probabilities of 1 - 1e-9 and of 1e-9."""
-    scores = np.r_[np.linspace(0.05, 0.2, 10), np.linspace(0.8, 0.95, 10)]
-    fitted = kind.fit(scores, np.repeat([0, 1], 10))
-    found = cal.calibrated([0.02, 0.5, 0.99], fitted)
-    assert found is not None
-    assert 1e-4 < found[0] < 0.1 and 0.9 < found[2] < 1 - 1e-4 and found[1] == pytest.approx(0.5, abs=0.05)
-    # the bound that Platt's targets set: of n samples of a class no more than (n + 1) to 1 on the whole
-    own = cal.calibrated(scores, fitted)
-    assert own is not None and own[10:].mean() == pytest.approx(11 / 12, abs=0.02)
-
-
-def test_of_many_samples_the_targets_change_nothing() -> None:
-    random = np.random.default_rng(3)
-    truth = random.random(20_000)
-    labels = random.random(20_000) < truth
-    scores = 1 / (1 + np.exp(-2 * np.log(truth / (1 - truth)) - 0.3))
-    parameters = cal.Temperature().fit(scores, labels)["parameters"]
-    assert parameters["temperature"] == pytest.approx(2.0, rel=0.03)
-    assert parameters["offset"] == pytest.approx(-0.15, abs=0.03)

@@ -104,9 +104,7 @@ def test_beta_calibration_is_a_logistic_regression_on_both_logs() -> None:
     scores, labels = drawn(6, 3000, scale=1.7, shift=-0.5)
     ours = cal.Beta().fit(scores, labels)["parameters"]
     logs = np.stack([np.log(scores), -np.log1p(-scores)], axis=1)
-    target = cal.platt_targets(labels)  # each sample is so much real, and so much bogus
-    both, weights = np.repeat([True, False], len(labels)), np.r_[target, 1 - target]
-    theirs = LogisticRegression(C=1e9, tol=1e-10, max_iter=5000).fit(np.r_[logs, logs], both, weights)
+    theirs = LogisticRegression(C=1e9, tol=1e-10, max_iter=5000).fit(logs, labels)
     p = cal.calibrated(scores, {"kind": "beta", "parameters": ours})
     assert p is not None
     assert log_loss(labels, p) == pytest.approx(log_loss(labels, theirs.predict_proba(logs)[:, 1]), abs=1e-6)
