@@ -18,53 +18,11 @@ from astrid_ml.contracts.by_part import TOLD_FROM
 from astrid_ml.contracts.pipeline import Unit
 from astrid_ml.errors import UserError
 from astrid_ml.found import found
-from astrid_ml.nearest import nearest
+from astrid_ml.preprocessing.label_columns import column_of, counts_of, numbers_of, refuse_codes, refuse_shared
 from astrid_ml.tables import read_table
 from astrid_ml.types import Existing, Range
 
 _OTHERWISE = "give a table: label=table label.path=LABELS.csv; or prepare them without labels: label=none"
-
-
-def _counts(index: pd.DataFrame) -> dict[str, int]:
-    known = index["label"].notna()
-    return {"labelled": int(known.sum()), "unlabelled": int((~known).sum())}
-
-
-def _refuse_codes(labels: pd.Series) -> None:
-    """Refuse real and bogus as 1 and 2, or 1 and -1: which is which the numbers do not say.
-
-    Raises:
-        UserError: names the mapping that says it.
-    """
-    found = labels.dropna().unique()
-    if len(found) > 2 or len(found) == 0:
-        return
-    words = sorted(str(value).removesuffix(".0") for value in found)
-    if words in (["1", "2"], ["-1", "1"]):
-        other = next(word for word in words if word != "1")
-        fix = f"say which is real, for instance label=column label.column=label 'label.mapping={{{other}:0,1:1}}'"
-        raise UserError("labels 0 (bogus) and 1 (real), or names of classes", f"{words[0]} and {words[1]}", fix)
-
-
-def _refuse_shared(index: pd.DataFrame, given: pd.Index) -> None:
-    """Refuse labels for an id that different samples had: which of them is meant the table does not say.
-
-    Args:
-        index: of the samples, which have ids of their own by now.
-        given: ids of the labels.
-
-    Raises:
-        UserError: says how the samples are called.
-    """
-    if TOLD_FROM not in index:
-        return
-    wanted = set(map(str, given)) - set(index["id"].astype(str))
-    shared = index[index[TOLD_FROM].isin(wanted)]
-    if len(shared):
-        first = shared[TOLD_FROM].iloc[0]
-        names = ", ".join(shared["id"].astype(str)[shared[TOLD_FROM] == first].iloc[:4])
-        got = f"{shared[TOLD_FROM].nunique()} ids that different samples have: {first} is {names}"
-        raise UserError("labels whose ids mean one sample each", got, "write these ids so, or leave the rows out")
 
 
 @dataclass(frozen=True)
@@ -94,8 +52,8 @@ class TruthLabel:
                 "no label in them",
                 _OTHERWISE,
             )
-        _refuse_codes(index["label"])
-        return index, {"source": "truth in the raw files", "proxy": False, **_counts(index)}
+        refuse_codes(index["label"])
+        return index, {"source": "truth in the raw files", "proxy": False, **counts_of(index)}
 
 
 @dataclass(frozen=True)
@@ -147,7 +105,7 @@ class TableLabel:
                 "one label for each id", f"{int((clash > 1).sum())} ids with two ({names})", "fix the table"
             )
         labels = table.drop_duplicates(self.id_column).set_index(self.id_column)[self.label_column]
-        _refuse_shared(index, labels.index)
+        refuse_shared(index, labels.index)
         out = index.copy()
         out["label"] = out["id"].astype(str).map(labels)
         matched = int(out["label"].notna().sum())
@@ -166,7 +124,7 @@ class TableLabel:
             "source": f"table {Path(self.path).name}",
             "proxy": False,
             "rows_without_sample": unused,
-            **_counts(out),
+            **counts_of(out),
         }
 
     def _read(self) -> pd.DataFrame:
@@ -223,8 +181,8 @@ class ColumnLabel:
         Raises:
             UserError: the column is missing or no value is in the mapping.
         """
-        values, by_text = _column(index, self.column), {str(said): label for said, label in self.mapping.items()}
-        labels = values.astype("string").map(by_text) if self.mapping else _numbers(values)
+        values, by_text = column_of(index, self.column), {str(said): label for said, label in self.mapping.items()}
+        labels = values.astype("string").map(by_text) if self.mapping else numbers_of(values)
         if labels.isna().all():
             found = ", ".join(values.dropna().astype(str).unique()[:5])
             raise UserError(f"values of {self.column} in label.mapping", found or "all null", "fix label.mapping")
@@ -234,7 +192,7 @@ class ColumnLabel:
                 "labels 0 and 1", f"{self.column} gives {strange}", "set label.mapping={value: 0 or 1, ...}"
             )
         out = index.assign(label=labels.astype("Int8"), label_source=f"column {self.column}")
-        return out, {"source": f"column {self.column}", "proxy": False, **_counts(out)}
+        return out, {"source": f"column {self.column}", "proxy": False, **counts_of(out)}
 
 
 @dataclass(frozen=True)
@@ -277,7 +235,7 @@ class ScoreThresholdLabel:
             UserError: the score is missing, or it is the very score that is being judged.
         """
         self.check_first({})
-        values = _numbers(_column(index, self.column))
+        values = numbers_of(column_of(index, self.column))
         if values.isna().all():
             raise UserError(f"packets with {self.column}", "none has it", _OTHERWISE)
         labels = pd.array(np.where(values.isna(), -1, values >= self.threshold), dtype="Int8")
@@ -285,27 +243,7 @@ class ScoreThresholdLabel:
         source = f"{self.column} >= {self.threshold:g}"
         out = index.assign(label=labels, label_source=source)
         words = f"{source}: another model's score, not human truth. Metrics measure agreement with that model."
-        return out, {"source": source, "proxy": True, "score": self.column, "words": words, **_counts(out)}
-
-
-def _column(index: pd.DataFrame, name: str) -> pd.Series:
-    if name not in index:
-        known = ", ".join(index.columns[:12])
-        fix = nearest(name, index.columns) or "name one of them, label.column=NAME, or choose other labels, label=truth"
-        raise UserError(f"samples with the column {name}, from which labels are made", known, fix)
-    return index[name]
-
-
-def _numbers(values: pd.Series) -> pd.Series:
-    try:
-        return pd.to_numeric(values).astype(float)
-    except (ValueError, TypeError) as error:
-        shown = ", ".join(values.dropna().astype(str).unique()[:5])
-        raise UserError(
-            f"numbers in the column {values.name}",
-            shown,
-            "choose another column, or map its values: label=column label.mapping={...}",
-        ) from error
+        return out, {"source": source, "proxy": True, "score": self.column, "words": words, **counts_of(out)}
 
 
 @dataclass(frozen=True)
@@ -347,10 +285,10 @@ class MatchLabel:
         """
         if self.unmatched not in ("bogus", "unknown"):
             raise UserError("label.unmatched=bogus or unknown", self.unmatched, "choose one of them")
-        given = _column(index, "truth_given").astype(bool)
+        given = column_of(index, "truth_given").astype(bool)
         if not given.any():
             raise _no_truth()
-        matched = _column(index, "match_id").notna()
+        matched = column_of(index, "match_id").notna()
         labels = pd.array([pd.NA] * len(index), dtype="Int8")
         labels[(given & matched).to_numpy()] = 1
         if self.unmatched == "bogus":
@@ -360,7 +298,7 @@ class MatchLabel:
             "source": "matched to known positions",
             "proxy": False,
             "unmatched": self.unmatched,
-            **_counts(out),
+            **counts_of(out),
         }
 
 

@@ -88,6 +88,7 @@ HOUSE = (
 # Rooms inside a room, below its own modules (which may import all of them).
 INSIDE = {
     "preprocessing": (
+        "label_columns",
         "labels",
         "stamps",
         "surveys",
