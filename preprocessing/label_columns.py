@@ -53,6 +53,7 @@ def refuse_shared(index: pd.DataFrame, given: pd.Index) -> None:
 
 
 def column_of(index: pd.DataFrame, name: str) -> pd.Series:
+    """A column of the samples; refused by name where it is not there."""
     if name not in index:
         known = ", ".join(index.columns[:12])
         fix = nearest(name, index.columns) or "name one of them, label.column=NAME, or choose other labels, label=truth"
@@ -61,6 +62,7 @@ def column_of(index: pd.DataFrame, name: str) -> pd.Series:
 
 
 def numbers_of(values: pd.Series) -> pd.Series:
+    """Values as float64; refused where they are words."""
     try:
         return pd.to_numeric(values).astype(float)
     except (ValueError, TypeError) as error:

@@ -75,8 +75,7 @@ def _train(
     config: dict[str, Any], overrides: list[str], folder: Path, meter: CostMeter, log: StageLog
 ) -> dict[str, Any]:
     marks = Marks(folder, is_first_process())
-    dataset = dataset_of(config, marks, log)
-    say_dataset(dataset, marks)
+    dataset = said_dataset(dataset_of(config, marks, log), marks)
     plan = plan_of(config, dataset, marks, log)
     audit = audit_of(config, dataset, plan, marks, log)
     judge: Judge = build(config["evaluation"], config.get("trust", []))
@@ -224,12 +223,13 @@ def over_values(judge: Judge, test: pd.DataFrame, column: str) -> list[str]:
     return [f"{said} With the {column}s as what varies, that of AUCPR is {ends[0]:.3f} to {ends[1]:.3f}."]
 
 
-def say_dataset(dataset: PreparedDataset, marks: Marks) -> None:
+def said_dataset(dataset: PreparedDataset, marks: Marks) -> PreparedDataset:
     """Tell the console what there is to learn from, before it takes time: a fault of the labels is seen here."""
     if not marks.writes:
-        return
+        return dataset
     lines = [f"dataset: {len(columns_of(dataset)):,} samples"]
     if words := labels_in_words(dataset.meta):
         lines[0] += f": {words}"
     for line in [*lines, *failed_in_words(dataset.meta, str(dataset.path / "dataset.json"))]:
         print(printable(line), file=sys.stderr, flush=True)
+    return dataset
